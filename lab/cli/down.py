@@ -20,15 +20,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--lab", dest="named", default="", help="the same, as other commands have it"
     )
     parser.add_argument("--all", action="store_true", help="every lab that is up")
+    parser.add_argument(
+        "--all-findings",
+        action="store_true",
+        help="tell also what only follows from what failed first",
+    )
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
 
 
 def run(args: argparse.Namespace) -> int:
     entries = registry.entries() if args.all else (registry.find(args.lab or args.named),)
-    return max((_down(entry, as_json=args.json) for entry in entries), default=0)
+    return max((_down(entry, args) for entry in entries), default=0)
 
 
-def _down(entry: registry.Entry, *, as_json: bool) -> int:
+def _down(entry: registry.Entry, args: argparse.Namespace) -> int:
     try:
         topology = standing.model_of(entry)
     except UsageError as error:
@@ -42,9 +47,13 @@ def _down(entry: registry.Entry, *, as_json: bool) -> int:
     from lab.verify import verdict
 
     result = run.judge()
-    if as_json:
+    if args.json:
         print(run.verdict_text)
     else:
-        sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
+        every = args.all_findings
+        summary = verdict.summary(
+            result, colour=streams.colourful(), every=every, option="--all-findings"
+        )
+        sys.stdout.write(summary)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
     return result.exit_status

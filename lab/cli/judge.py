@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,8 +65,10 @@ def _by_link(given: list[str], topology: Topology) -> dict[str, Path]:
 
 
 def _as_json(judged: Judged) -> str:
+    from lab.verify import verdict
+
     content = {
-        "findings": [asdict(finding) for finding in judged.findings],
+        "findings": [verdict.entry(finding) for finding in judged.findings],
         "unjudged": judged.unjudged,
     }
     return json.dumps(content, indent=1, ensure_ascii=False)

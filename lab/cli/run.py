@@ -52,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print verdict.json on standard output")
     parser.add_argument("--quiet", action="store_true", help="do not tell the story")
     parser.add_argument(
+        "--all", action="store_true", help="tell also what only follows from what failed first"
+    )
+    parser.add_argument(
         "--next", action="store_true", help="end with what to try next, if the verdict is a pass"
     )  # fmt: skip
     parser.usage = "lab run [options] TOPOLOGY [-- COMMAND...]"
@@ -92,9 +95,9 @@ def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | 
     if args.json:
         print(run.verdict_text)
     elif not command or stood_in:
-        sys.stdout.write(verdict.summary(result, colour=streams.colourful()))
+        sys.stdout.write(verdict.summary(result, colour=streams.colourful(), every=args.all))
     else:
-        _tell(run, result, status, quiet=args.quiet)
+        _tell(run, result, status, quiet=args.quiet, every=args.all)
     if not args.quiet:
         if command and not stood_in:
             print(f"\n{verdict.closing_line(result, colour=False)}", end="", file=sys.stderr)
@@ -109,7 +112,7 @@ def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | 
     return result.exit_status
 
 
-def _tell(run: Run, result: Result, status: int, *, quiet: bool) -> None:
+def _tell(run: Run, result: Result, status: int, *, quiet: bool, every: bool) -> None:
     """What a user must know of a run with a command, also with ``--quiet``: on standard error."""
     from lab.verify import verdict
 
@@ -117,7 +120,7 @@ def _tell(run: Run, result: Result, status: int, *, quiet: bool) -> None:
     if quiet and record is not None:
         for left in record.left_running:
             print(f"lab: {left.sentence}", file=sys.stderr)
-    told = verdict.failures(result)
+    told = verdict.failures(result, every=every)
     if told:
         print(f"\n{told}", end="", file=sys.stderr)
     # The first finding that failed has the diagnosis.

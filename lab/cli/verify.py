@@ -25,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="a folder for the run directories (default: runs)")
     parser.add_argument("--json", action="store_true", help="print all verdicts as JSON")
+    parser.add_argument(
+        "--all", action="store_true", help="tell also what only follows from what failed first"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,22 +41,31 @@ def run(args: argparse.Namespace) -> int:
         verdicts.append(json.loads(run.verdict_text))
         worst = max(worst, judged.exit_status if status in (0, 1) else status)
 
-        print(_line(run, judged), file=sys.stderr if args.json else sys.stdout, flush=True)
+        print(
+            _line(run, judged, every=args.all),
+            file=sys.stderr if args.json else sys.stdout,
+            flush=True,
+        )
 
     if args.json:
         print(json.dumps(verdicts, indent=1))
     return worst
 
 
-def _line(run: Run, outcome: Result) -> str:
+def _line(run: Run, outcome: Result, *, every: bool) -> str:
+    from lab.verify import verdict
+
     """One path in one line, and below it what failed and why."""
     counts = Counter(finding.verdict.value for finding in outcome.findings)
     line = (
         f"{run.topology.name:14} {outcome.verdict:5} {counts['pass']:3d} held, "
         f"{counts['fail']} failed, {counts['not-applicable']} not put to the test  {run.shown_dir}"
     )
-    for failure in (f for f in outcome.findings if f.verdict == "fail"):
-        line += f"\n  {failure.requirement} failed: {failure.seen}"
     if outcome.diagnosis and outcome.verdict != "pass":
         line += f"\n  diagnosis: {outcome.diagnosis}"
+    for failure in verdict.failed(outcome, every=every):
+        seen = failure.seen.removesuffix(f"; {outcome.diagnosis}")
+        line += f"\n  {failure.requirement} failed: {seen}"
+    if not every and (rest := verdict.follow_line(outcome)):
+        line += f"\n  {rest}"
     return line

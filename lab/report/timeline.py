@@ -163,6 +163,7 @@ def _findings(case: Case, result: Result) -> Iterator[Entry]:
             f"{finding.requirement} {finding.verdict.value}: {finding.seen}",
             requirement=finding.requirement,
             verdict=finding.verdict.value,
+            **({"follows_from": finding.follows_from} if finding.follows_from else {}),
             evidence=[asdict(each) for each in finding.evidence],
         )
 

@@ -284,15 +284,14 @@ class Run:
         record = self.record()
         # Only 0 and 1 are a scenario's own; anything else says that the lab broke.
         findings: tuple[Finding, ...] = ()
-        diagnosis = ""
+        diagnosis = first = ""
         case = verify.Case(self.topology, record or Record(started=time.time()), self.run_dir)
         if record is not None:
-            findings = verify.judge(case)
+            findings, first = verify.sort_out(case, verify.judge(case))
             found = verify.diagnose(case)
             diagnosis = _losses(record) or ("" if found.cause == verify.NOTHING else str(found))
             if record.broke_off:
                 diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
-
         result = verdict.result(
             self.topology,
             case.record,
@@ -301,6 +300,7 @@ class Run:
             clock=self.clock.value,
             wall_s=self.wall_s,
             diagnosis=diagnosis,
+            broke_first=first,
             lab_broke=record is None or record.broke_off or record.frames_lost > 0,
         )
         verdict.write(self.run_dir / VERDICT_FILE, result)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lab.verify.case import Case
+from lab.verify.consequences import sort_out
 from lab.verify.diagnosis import NOTHING, Diagnosis, diagnose
 from lab.verify.finding import Evidence, Finding, Verdict
 from lab.verify.registry import Requirement, find
@@ -24,6 +25,7 @@ __all__ = [
     "Verdict",
     "diagnose",
     "judge",
+    "sort_out",
 ]
 
 
@@ -46,7 +48,9 @@ def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
     elif entry.always or not (why := _spared(case, entry)):
         return finding
     seen = f"{why}, so this was not put to the test"
-    return replace(finding, seen=seen, verdict=Verdict.not_applicable, evidence=())
+    return replace(
+        finding, seen=seen, verdict=Verdict.not_applicable, evidence=(), lacks=None, wrong=False
+    )
 
 
 def _spared(case: Case, entry: Requirement) -> str:

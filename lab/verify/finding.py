@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.names import count
+from lab.verify.step import Step
 from lab.wire.decode import Frame
 
 if TYPE_CHECKING:
@@ -51,6 +52,17 @@ class Finding:
     seen: str
     verdict: Verdict
     evidence: tuple[Evidence, ...]
+    lacks: Step | None = None
+    """Of one that failed: the earliest step that did not come about; None if none is missing."""
+    wrong: bool = False
+    """Of one that failed: whether something speaks against it beside what is missing."""
+    follows_from: str = ""
+    """The requirement of the finding that broke first, if this one only follows (``consequences``)."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is told in full without being asked for."""
+        return not self.follows_from
 
 
 class Check:
@@ -60,11 +72,22 @@ class Check:
         self.requirement = requirement
         self.expected = expected
         self._objections: list[str] = []
+        self._lacks: list[Step] = []
+        self._wrong = False
         self._against: list[Frame] = []
         self._shown: list[Frame] = []
 
     def object(self, sentence: str, frames: Iterable[Frame] = ()) -> None:
         """Say what is wrong, once, and show the frames."""
+        self._wrong = True
+        self._say(sentence, frames)
+
+    def lack(self, step: Step, sentence: str, frames: Iterable[Frame] = ()) -> None:
+        """Say what did not come about, where nothing wrong was seen; ``step`` would have brought it."""
+        self._lacks.append(step)
+        self._say(sentence, frames)
+
+    def _say(self, sentence: str, frames: Iterable[Frame]) -> None:
         if sentence not in self._objections:
             self._objections.append(sentence)
         self._against += frames
@@ -74,16 +97,31 @@ class Check:
         if not there:
             self.object(sentence, frames)
 
+    def need(self, step: Step, there: Any, sentence: str, frames: Iterable[Frame] = ()) -> None:
+        """As ``want``, of what is there if a step of the way came about: ``lack``."""
+        if not there:
+            self.lack(step, sentence, frames)
+
     def forbid(self, frames: list[Frame], how: str, noun: str = "packet") -> None:
         """Object to frames if there are any, by their number: ``2 packets of protocol 51``."""
         if frames:
             self.object(f"{count(len(frames), noun)} {how}", frames)
 
-    def in_order(self, who: str, steps: dict[str, float], since: float) -> str:
+    def in_order(
+        self,
+        who: str,
+        steps: dict[str, float],
+        since: float,
+        brought_by: Mapping[str, Step] | None = None,
+    ) -> str:
         """Object to steps that are not there (0) or not in this order; else say when they came."""
         for name, time in steps.items():
             if time == 0.0:
-                self.object(f"{who}: {name} did not come about")
+                words = f"{who}: {name} did not come about"
+                if brought_by and name in brought_by:
+                    self.lack(brought_by[name], words)
+                else:
+                    self.object(words)
                 return ""
         # The wire shows a packet after its link's delay, so equal times are in order.
         for (before, early), (after, late) in pairwise(steps.items()):
@@ -100,7 +138,9 @@ class Check:
         """``seen`` is what there was if nothing speaks against the claim."""
         if self._objections:
             text = "; ".join(self._objections)
-            return self._made(text, Verdict.failed, self._against or self._shown)
+            made = self._made(text, Verdict.failed, self._against or self._shown)
+            lacks = min(self._lacks, key=lambda step: step.rank, default=None)
+            return replace(made, lacks=lacks, wrong=self._wrong)
         return self._made(seen, Verdict.held, self._shown)
 
     def not_tested(self, reason: str) -> Finding:

@@ -9,10 +9,13 @@ from lab.topology.own_rules import find
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.verify.networks import is_in
+from lab.verify.step import Step
 from lab.wire.decode import ESP, ICMP, ICMPV6, TCP, UDP, Frame, Packet
 
 NO_FIREWALL = "the customer has no firewall"
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "esp": ESP, "icmp-echo": ICMP}
+_STEPS = {("udp", 500): Step.packets, ("udp", 4500): Step.ike, ("esp", 0): Step.esp}
+"""What brings each of a VPN's protocols through the firewall in both directions."""
 OWN_COUNTERS = (DROPPED_OUT, DROPPED_IN, DROPPED_OWN)
 """What the lab's own rules of a customer's firewall count, whatever they let through."""
 ICMP_ERRORS = {ICMP: (3, 11, 12), ICMPV6: (1, 2, 3, 4)}
@@ -65,9 +68,9 @@ def _judge_direct(case: Case, check: Check, ports: tuple[int, ...]) -> Finding:
     check.show([*out[:8], *back[:8]])
     if not case.called and not out:
         return check.not_tested("nothing called home in this run")
-    check.want(out, "no SYN to TCP 443 passed the firewall")
-    check.want(back, "no SYN/ACK came back through the firewall")
-    counted = judge_counter(case, check, check.requirement)
+    check.need(Step.syn, out, "no SYN to TCP 443 passed the firewall")
+    check.need(Step.connection, back, "no SYN/ACK came back through the firewall")
+    counted = judge_counter(case, check, check.requirement, None if out else Step.syn)
     return check.finding(
         f"{count(len(out), 'SYN')} out and {count(len(back), 'SYN/ACK')} back on TCP "
         f"{' and '.join(map(str, ports))}{_unread(case)} by {count(len(rules), 'rule')}, {counted}; nothing "
@@ -107,6 +110,7 @@ def _judge_vpn(
     rules = rules_of(case, check.requirement)
     kinds = {(rule.protocol, rule.port) for rule in rules}
     seen = []
+    passed_out = False
     for kind in wanted:
         name = _name(*kind)
         check.want(kind in kinds, f"no rule asks for {name}")
@@ -116,9 +120,10 @@ def _judge_vpn(
 
         out = [f for f, p in case.leaving if _is(p, *kind, p.destination_port)]
         back = [f for f, p in case.entering if _is(p, *kind, p.source_port)]
-        check.want(out, f"no {name} passed to IBM", _arrived(case, kind))
-        check.want(back, f"no {name} passed from IBM")
+        check.need(_STEPS[kind], out, f"no {name} passed to IBM", _arrived(case, kind))
+        check.need(_STEPS[kind], back, f"no {name} passed from IBM")
         check.show([*out[:4], *back[:4]])
+        passed_out = passed_out or bool(out)
         seen.append(f"{name} {len(out)} out and {len(back)} in")
 
     for kind in unwanted:
@@ -128,7 +133,8 @@ def _judge_vpn(
         check.forbid(passed, f"of {_name(*kind)} passed")
 
     judge_strangers(case, check)
-    counted = judge_counter(case, check, check.requirement)
+    lacking = None if passed_out else Step.packets
+    counted = judge_counter(case, check, check.requirement, lacking)
     return check.finding(
         f"passed: {', '.join(seen)}{_unread(case)} by {count(len(rules), 'rule')}, {counted}; nothing else "
         "passed"
@@ -157,7 +163,7 @@ def check_f_08(case: Case) -> Finding:
                 check.object(f"a packet passed to {packet.destination}", [frame])
     if not destinations and not case.tried("vpn"):
         return check.not_tested("nobody tried to come home by VPN")
-    check.want(destinations, "no packet of the VPN passed the firewall")
+    check.need(Step.packets, destinations, "no packet of the VPN passed the firewall")
     return check.finding(
         f"VPN packets went to {' and '.join(sorted(destinations))}; "
         f"{count(len(case.gateways), 'address', 'addresses')} stand in the rules"
@@ -264,9 +270,10 @@ def _packet_text(packet: Packet) -> str:
     return f"{name} from {packet.source} to {place(far, port) if port else far}"
 
 
-def judge_counter(case: Case, check: Check, requirement: str) -> str:
+def judge_counter(case: Case, check: Check, requirement: str, lacking: Step | None = None) -> str:
     """The rules' own counters agree that they were used; what they say, for after ``rule``.
 
+    ``lacking``: what did not come about, where no packet passed by the rules that they could count.
     Somebody may have put other rules in the place of the lab's: then the wires are the only witness.
     """
     if not has_labs_rules(case):
@@ -279,7 +286,11 @@ def judge_counter(case: Case, check: Check, requirement: str) -> str:
     if not own:
         check.object(f"the firewall has no counter for {requirement}")
     elif total == 0:
-        check.object(f"the rules for {requirement} counted no packet")
+        words = f"the rules for {requirement} counted no packet"
+        if lacking is None:
+            check.object(words)
+        else:
+            check.lack(lacking, words)
     return f"which counted {count(total, 'packet')}"
 
 

@@ -11,6 +11,7 @@ from lab.record.record import WayTry
 from lab.topology.model import Agent, Way
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
+from lab.verify.step import Step
 
 
 def check_out_15(case: Case) -> Finding:
@@ -115,7 +116,7 @@ def check_r_01(case: Case) -> Finding:
         if used is None:
             # Where another agent's way did not come up, the lab goes no further.
             if any(trial.agent == agent.name for trial in case.lab_tries):
-                check.object(f"{agent.name} has no way home")
+                check.lack(Step.answer, f"{agent.name} has no way home")
         elif used.name != agent.ways[0] and not case.was_chosen(agent.name):
             failed = agent.ways[: agent.ways.index(used.name)]
             taken.append(f"{agent.name} by {used.name}, as {' and '.join(failed)} failed")

@@ -9,6 +9,7 @@ from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import is_icmp_error
 from lab.verify.networks import is_for_all, is_in
+from lab.verify.step import OF_VPN, Step
 from lab.wire import isakmp, l2tp
 from lab.wire.decode import AH, ESP, TCP, UDP, Ends, Frame, Packet, reverse
 
@@ -66,7 +67,7 @@ def check_out_01(case: Case) -> Finding:
             return check.not_tested("nothing called home in this run")
         if own:
             return check.not_tested("the agents called at other ports only")
-        check.object(f"no TCP flow left by {case.outside}")
+        check.lack(Step.syn, f"no TCP flow left by {case.outside}")
     each = "" if len(flows) == 1 else "each "
     return check.finding(
         f"{count(len(flows), 'flow')}, {each}opened by a SYN to {', '.join(servers)}"
@@ -150,7 +151,7 @@ def check_out_02(case: Case) -> Finding:
     tried = len(case.record.probes)
     if not tried and not case.came_home and (case.called or not own):
         return check.not_tested(f"{case.why_not_home}, so nobody tried to get in")
-    check.want(own, "no connection was opened by the agent's host")
+    check.need(Step.syn, own, "no connection was opened by the agent's host")
     every = "" if len(own) == 1 else "all "
     return check.finding(
         f"{count(len(own), 'connection')}, {every}opened by the agent's host; "
@@ -230,9 +231,10 @@ def check_out_03(case: Case) -> Finding:
     check.show(frame for frame, _ in case.leaving[:4])
     if not case.leaving and not case.called:
         return check.not_tested("nothing called home in this run, and nothing left")
-    check.want(case.leaving, f"nothing left by {case.outside}")
+    first = Step.packets if "vpn" in kinds else Step.syn
+    check.need(first, case.leaving, f"nothing left by {case.outside}")
     if case.called and not ledger and not case.why_no_ledger:
-        check.object("no server recorded a caller")
+        check.lack(Step.connection, "no server recorded a caller")
     sources = sorted({p.source for _, p in case.leaving})
     peers = sorted({e.peer_ip for e in ledger})
     saw = f"; the server saw {', '.join(peers)}" if peers else ""
@@ -377,7 +379,7 @@ def object_to_failed_calls(case: Case, check: Check, kind: str) -> None:
         if call.way in others:
             continue
         tried = "; ".join(call.told_once) or "no attempt is recorded"
-        check.object(f"{call.agent} did not get through: {tried}")
+        check.lack(Step.answer, f"{call.agent} did not get through: {tried}")
 
 
 def _order(case: Case, check: Check, client: str) -> str:
@@ -395,4 +397,4 @@ def _order(case: Case, check: Check, client: str) -> str:
         del steps["first SYN"]  # nothing called home by the VPN
 
     check.show(frames_of([*scccn[:1], *(item for item, _ in syns[:1])]))
-    return check.in_order(client, steps, case.record.started)
+    return check.in_order(client, steps, case.record.started, OF_VPN)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lab.record.record import Record
 from lab.topology.model import Topology
@@ -34,6 +35,8 @@ class Result:
     findings: tuple[Finding, ...]
     fault: str
     diagnosis: str
+    broke_first: str = ""
+    """The requirement of the finding that failed first, from which others follow; empty if none failed."""
 
     @property
     def exit_status(self) -> int:
@@ -50,16 +53,21 @@ def result(
     clock: str,
     wall_s: float,
     diagnosis: str,
+    broke_first: str = "",
     lab_broke: bool = False,
 ) -> Result:
     """Put a run's outcome together.
 
+    ``broke_first``: the requirement of the finding that explains others; without it, the first that failed.
     ``lab_broke`` says that the run could not be made; a path that stays down is a failure only.
     """
-    failed = (
+    bad = (
         any(finding.verdict is Verdict.failed for finding in findings)
         or any(not call.succeeded for call in {c.agent: c for c in record.calls}.values())
         or record.blame is not None
+    )
+    broke_first = broke_first or next(
+        (finding.requirement for finding in findings if finding.verdict is Verdict.failed), ""
     )
     return Result(
         topology=topology.name,
@@ -69,39 +77,86 @@ def result(
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.started)),
         wall_s=round(wall_s, 3),
         lab_s=round(max(0.0, record.ended - record.started), 3),
-        verdict="error" if lab_broke else "fail" if failed else "pass",
-        findings=_explained(findings, diagnosis),
+        verdict="error" if lab_broke else "fail" if bad else "pass",
+        findings=_explained(findings, broke_first, diagnosis),
         fault=topology.fault,
         diagnosis=diagnosis,
+        broke_first=broke_first,
     )
 
 
-def _explained(findings: tuple[Finding, ...], diagnosis: str) -> tuple[Finding, ...]:
-    """The first finding that failed says why it did; the later ones mostly follow from the same."""
-    first = next((f for f in findings if f.verdict is Verdict.failed), None)
-    if first is None or not diagnosis:
+def _explained(
+    findings: tuple[Finding, ...], broke_first: str, diagnosis: str
+) -> tuple[Finding, ...]:
+    """The finding that broke first says why it did."""
+    if not diagnosis:
         return findings
-    told = replace(first, seen=f"{first.seen}; {diagnosis}")
-    return tuple(told if finding is first else finding for finding in findings)
+    return tuple(
+        replace(finding, seen=f"{finding.seen}; {diagnosis}")
+        if finding.requirement == broke_first and finding.verdict is Verdict.failed
+        else finding
+        for finding in findings
+    )
+
+
+def entry(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON has it: what only failures have is left out elsewhere."""
+    content = asdict(finding)
+    for name in ("lacks", "wrong", "follows_from"):
+        if not content[name]:
+            del content[name]
+    return content
 
 
 def write(path: Path, outcome: Result) -> None:
-    """Write ``verdict.json``; ``fault`` and ``diagnosis`` only where there is something to say."""
-    content = asdict(outcome)
-    if not outcome.fault:
-        del content["fault"]
-    if not outcome.diagnosis:
-        del content["diagnosis"]
+    """Write ``verdict.json``; ``fault``, ``diagnosis`` and others only where there is something to say."""
+    content = asdict(outcome) | {"findings": [entry(finding) for finding in outcome.findings]}
+    for name in ("fault", "diagnosis", "broke_first"):
+        if not content[name]:
+            del content[name]
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def summary(outcome: Result, *, colour: bool) -> str:
-    """One paragraph a finding, failures in full; for people."""
-    lines = paragraphs(outcome.findings, colour=colour)
+def summary(outcome: Result, *, colour: bool, every: bool = False, option: str = "--all") -> str:
+    """One paragraph a finding, for people: what held, then why the rest failed, and what broke first.
+
+    What only follows from that is counted in one line, unless ``every`` finding is wanted; ``option`` is what
+    the command has for that.
+    """
+    other = [f for f in outcome.findings if f.verdict is not Verdict.failed]
+    lines = paragraphs(other, colour=colour)
     if outcome.diagnosis:
         lines.append(_folded(f"diagnosis: {outcome.diagnosis}", 0))
+    bad = [_bare(finding, outcome) for finding in failed(outcome, every=every)]
+    lines += paragraphs(bad, colour=colour)
+    if not every and (rest := follow_line(outcome, option)):
+        lines.append(_folded(rest, 0))
     lines.append(closing_line(outcome, colour=colour))
     return "\n".join(lines) + "\n"
+
+
+def failed(outcome: Result, *, every: bool = False) -> list[Finding]:
+    """The findings that failed, the one that broke first at the head; without those that only follow."""
+    bad = [f for f in outcome.findings if f.verdict is Verdict.failed]
+    wanted = [f for f in bad if every or f.shown]
+    return sorted(wanted, key=lambda finding: finding.requirement != outcome.broke_first)
+
+
+def follow_line(outcome: Result, option: str = "--all") -> str:
+    """``13 more follow from this: F-07, ...``; empty if none does."""
+    rest = [f for f in outcome.findings if f.follows_from]
+    if not rest:
+        return ""
+    causes = {finding.follows_from for finding in rest}
+    whence = "this" if causes == {outcome.broke_first} else " and ".join(sorted(causes))
+    verb = "follows" if len(rest) == 1 else "follow"
+    names = ", ".join(finding.requirement for finding in rest)
+    return f"{len(rest)} more {verb} from {whence}: {names} ({option} shows them)"
+
+
+def _bare(finding: Finding, outcome: Result) -> Finding:
+    """A finding without the diagnosis, which stands before it."""
+    return replace(finding, seen=finding.seen.removesuffix(f"; {outcome.diagnosis}"))
 
 
 def paragraphs(findings: Sequence[Finding], *, colour: bool) -> list[str]:
@@ -119,13 +174,12 @@ def paragraphs(findings: Sequence[Finding], *, colour: bool) -> list[str]:
     return lines
 
 
-def failures(outcome: Result) -> str:
-    """What failed, a paragraph each; empty if nothing did."""
-    return "".join(
-        f"{_folded(f'{finding.requirement} failed: {finding.seen}', 2)}\n"
-        for finding in outcome.findings
-        if finding.verdict is Verdict.failed
-    )
+def failures(outcome: Result, *, every: bool = False) -> str:
+    """What failed, a paragraph each, and a line on what only follows; empty if nothing did."""
+    told = [f"{f.requirement} failed: {f.seen}" for f in failed(outcome, every=every)]
+    if not every and (rest := follow_line(outcome)):
+        told.append(rest)
+    return "".join(f"{_folded(text, 2)}\n" for text in told)
 
 
 def closing_line(outcome: Result, *, colour: bool) -> str:

@@ -16,6 +16,7 @@ from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.firewall import NO_FIREWALL, has_labs_rules
 from lab.verify.outbound import object_to_failed_calls
 from lab.verify.own_firewall import judge_own_firewall
+from lab.verify.step import Step
 from lab.verify.telephone_calls import (
     CONNECT,
     ERROR,
@@ -82,12 +83,12 @@ def check_out_23(case: Case) -> Finding:
             # The modem of another way had a call that came: this one was a backup, or failed before.
             continue
         if not attempts_of(case, plan) and not opened:
-            check.object(f"{plan.client} dialled nothing")
+            check.lack(Step.call, f"{plan.client} dialled nothing")
         elif not opened:
-            check.object(f"no call of {plan.client} got as far as IP")
+            check.lack(Step.address, f"no call of {plan.client} got as far as IP")
         elif case.called and not any(_first(case, call) for call in opened):
             what = "IKE" if _carries_vpn(case, plan.client) else "TCP connection"
-            check.object(f"no {what} was opened in a call of {plan.client}")
+            check.lack(Step.syn, f"no {what} was opened in a call of {plan.client}")
     object_to_failed_calls(case, check, "dial")
     steps.append(_judge_uplink(case, check))
     return check.finding("; ".join(filter(None, steps)))
@@ -197,7 +198,7 @@ def check_out_24(case: Case) -> Finding:
             if dialled and probe.time > dialled[0].started:
                 check.object(f"{node} looked for its modem after it had dialled")
         if dialled and not right:
-            check.object(f"{node} dials without a modem")
+            check.lack(Step.modem, f"{node} dials without a modem")
         elif any(a.device not in right for a in dialled):
             check.object(f"{node} dials by another port than the modem's")
         _judge_greeting(case, check, node, bool(right))

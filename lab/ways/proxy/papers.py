@@ -12,6 +12,7 @@ from lab.verify.finding import Check, Finding
 from lab.verify.firewall import NO_FIREWALL, judge_counter, judge_strangers, rule_text, rules_of
 from lab.verify.once import once
 from lab.verify.outbound import ON_ITS_WAY_S, object_to_failed_calls
+from lab.verify.step import Step
 from lab.ways.proxy.events import ConnectTried, DirectTried
 from lab.ways.proxy.tunnels import CONNECT, Tunnel, opened, own_tunnels
 from lab.wire import tls
@@ -70,7 +71,7 @@ def check_out_09(case: Case) -> Finding:
         return check.not_tested("no proxy made a tunnel in this run")
     if not case.proxied and case.came_home and not settled_by_proxy:
         return check.not_tested("the calls came through, and none by a proxy")
-    check.want(case.proxied, f"no connection of a proxy left by {case.outside}")
+    check.need(Step.syn, case.proxied, f"no connection of a proxy left by {case.outside}")
     by = all_of(sorted({tunnel.proxy.node for tunnel in made}))
     targets = all_of(sorted({tunnel.target for tunnel in made}))
     return check.finding(
@@ -270,8 +271,8 @@ def check_f_10(case: Case) -> Finding:
     check.show(out[:8])
     if not out and not case.called:
         return check.not_tested("nothing called home in this run")
-    check.want(out, "no SYN of a proxy to TCP 443 passed the firewall")
-    counted = judge_counter(case, check, "F-10")
+    check.need(Step.syn, out, "no SYN of a proxy to TCP 443 passed the firewall")
+    counted = judge_counter(case, check, "F-10", None if out else Step.syn)
     missing = [agent for agent in proxied_agents(case) if agent not in {t.source for t in trials}]
     if missing or not trials:
         return check.not_tested(

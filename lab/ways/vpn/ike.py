@@ -6,6 +6,7 @@ from lab.names import count
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.sightings import EspSighting
+from lab.verify.step import Step
 from lab.ways.vpn import proposal
 from lab.ways.vpn.negotiation import (
     SHAPES,
@@ -121,14 +122,15 @@ def _established(case: Case, check: Check, wires: tuple[str, ...]) -> list[Negot
     done = [n for n in found if n.endings]
     if not done:
         packets = sum(len(n.messages) for n in found)
-        check.object(
+        check.lack(
+            Step.ike,
             f"no IKE SA came about: {count(packets, 'different IKE packet')} on {' and '.join(wires)}",
             frames_of(s for n in found for s in n.messages),
         )
     for client in {node.name for node in case.vpn_agents} if case.has_record else ():
         ends = case.ipsec_ends(client)
         if not any(each.source in ends for each in case.record.ike):
-            check.object(f"{' and '.join(sorted(ends))} has no IKE SA")
+            check.lack(Step.ike, f"{' and '.join(sorted(ends))} has no IKE SA")
     check.show(frames_of(s for n in done for s in n.messages[:9]))
     return done
 
@@ -162,7 +164,7 @@ def _judge_esp(
     right = [s for s in own if s.sealed.in_udp == in_udp]
     name = "ESP in UDP 4500" if in_udp else "ESP as protocol 50"
     for outgoing, way in ((True, "to IBM"), (False, "from IBM")):
-        check.want(any(s.outgoing == outgoing for s in right), f"no {name} {way}")
+        check.need(Step.esp, any(s.outgoing == outgoing for s in right), f"no {name} {way}")
 
     # The client has the keys from then on, and may send before its own last message (RFC 2409 5.5).
     answered = [n.answered for n in negotiations(case.ike) if n.answered is not None]
@@ -227,9 +229,10 @@ def check_p_01(case: Case) -> Finding:
 
     proposals = [p for n in found if (p := _judge_choice(case, check, n))]
     if not found:
-        check.object(f"no IKE on {case.ipsec_outside}")
+        check.lack(Step.packets, f"no IKE on {case.ipsec_outside}")
     elif not proposals:
-        check.object("no gateway chose a transform", frames_of(n.messages[0] for n in found))
+        first = frames_of(n.messages[0] for n in found)
+        check.lack(Step.proposal, "no gateway chose a transform", first)
     _judge_end(case, check)
     return check.finding(
         f"{count(len(proposals), 'IKE SA')} with authentication method 1; cipher, hash and group "
@@ -245,7 +248,8 @@ def _judge_end(case: Case, check: Check) -> None:
         if not any(each.source in ends for each in case.record.ike):
             failed = [each for each in case.record.ike_failed if each.source in ends]
             why = f": {failed[-1].why}" if failed else ""
-            check.object(f"no gateway authenticated {' and '.join(sorted(ends))} by its key{why}")
+            whom = " and ".join(sorted(ends))
+            check.lack(Step.identity, f"no gateway authenticated {whom} by its key{why}")
 
 
 def _asked_text(case: Case) -> str:

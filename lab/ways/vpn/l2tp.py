@@ -14,6 +14,7 @@ from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import clear_l2tp
 from lab.verify.passed_on import ClearCall
 from lab.verify.sightings import Inside
+from lab.verify.step import Step
 from lab.ways.vpn.plan import L2tpClient, SessionLayout, VpnPlan, plans
 from lab.wire import l2tp
 from lab.wire.l2tp import ControlType
@@ -41,8 +42,9 @@ def check_p_03(case: Case) -> Finding:
     if not (case.has_record or carried or strange or empty):
         return check.not_tested(case.why_no_esp or "no PPP frame is in the capture")
     # A capture from outside may begin in the middle of a call.
-    check.want(control or not case.has_record, "no L2TP control message inside the VPN")
-    check.want(carried, "no PPP frame inside the VPN")
+    there = control or not case.has_record
+    check.need(Step.l2tp, there, "no L2TP control message inside the VPN")
+    check.need(Step.lcp, carried, "no PPP frame inside the VPN")
     return check.finding(
         f"{count(len(case.insides), 'packet')} inside the SAs: "
         f"{count(len(control), 'L2TP control message')} "
@@ -64,9 +66,9 @@ def check_p_07(case: Case) -> Finding:
         installed = case.sa_installed(node.name)
         end = " or ".join(sorted(case.ipsec_ends(node.name)))
         if not requests:
-            check.object(f"{end} sent no SCCRQ inside the VPN")
+            check.lack(Step.l2tp, f"{end} sent no SCCRQ inside the VPN")
         elif installed == 0.0:
-            check.object(f"{end} has no ESP SA in both directions")
+            check.lack(Step.ike, f"{end} has no ESP SA in both directions")
         else:
             wait_s = requests[0].frame.time - installed
             waits.append(f"{end} {max(wait_s, 0.0) * 1000:.0f} ms")
@@ -166,7 +168,7 @@ def check_p_08(case: Case) -> Finding:
             )
             seen += _judge_layout(check, client, here, called)
         check.show(frames_of([*requests, *calls]))
-        check.want(requests, f"{client.client} sent no SCCRQ inside the VPN")
+        check.need(Step.l2tp, requests, f"{client.client} sent no SCCRQ inside the VPN")
     return check.finding("; ".join(dict.fromkeys(seen)))
 
 
@@ -220,7 +222,7 @@ def _judge_lent(case: Case, check: Check, client: L2tpClient) -> Iterator[str]:
             f"{client.client} to {partition}: {len(requests)} SCCRQ and {len(calls)} ICRQ in clear, "
             f"and {len(ours)} ICRQ of {partition}'s own in ESP"
         )
-    check.want(asked, f"{client.client} sent no SCCRQ to {partition}")
+    check.need(Step.l2tp, asked, f"{client.client} sent no SCCRQ to {partition}")
     answered = any(call.is_answered for call in mine)
     check.want(answered or not asked, f"{partition} took no call of {client.client}")
 
@@ -249,10 +251,12 @@ def _judge_layout(
                 frames_of(requests),
             )
         if len(sessions) != client.sessions:
-            check.object(
-                f"{client.client} sent {len(sessions)} ICRQ to {gateway}, not {client.sessions}",
-                frames_of(sessions or requests),
-            )
+            words = f"{client.client} sent {len(sessions)} ICRQ to {gateway}, not {client.sessions}"
+            shown = frames_of(sessions or requests)
+            if sessions:
+                check.object(words, shown)
+            else:
+                check.lack(Step.l2tp, words, shown)
         if len(numbers) != len(sessions) and shared:
             check.object(f"{client.client} used a session ID twice", frames_of(sessions))
         yield f"{client.client} to {gateway}: {tunnels} SCCRQ and {len(sessions)} ICRQ"

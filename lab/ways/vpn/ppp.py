@@ -10,6 +10,7 @@ from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.outbound import is_of_another_way
 from lab.verify.own_firewall import judge_own_firewall
 from lab.verify.sightings import Inside
+from lab.verify.step import Step
 from lab.ways.vpn.plan import L2tpClient, VpnPlan
 from lab.wire import esp, ppp
 from lab.wire.ppp import ChapCode, Code
@@ -49,11 +50,12 @@ def _judge_client(case: Case, check: Check, client: L2tpClient) -> int:
                 f"the gateway asks {client.client} for {protocol:04X}/{algorithm:02X}", [item.frame]
             )
     check.show(frames_of(item for item, _ in demands[:2]))
-    check.want(demands, f"no gateway asked {client.client} to authenticate")
+    check.need(Step.lcp, demands, f"no gateway asked {client.client} to authenticate")
 
     right, successes = _judge_chap(case, check, client)
     if right < client.sessions or len(successes) < client.sessions:
-        check.object(f"{client.client}: {right} right responses, {len(successes)} accepted")
+        words = f"{client.client}: {right} right responses, {len(successes)} accepted"
+        check.lack(Step.password, words)
     for item, _ in case.in_ppp(ppp.IPCP, client=client.client):
         if _is_early(case, item, successes):
             check.object(f"IPCP of {client.client} began before CHAP had succeeded", [item.frame])
@@ -133,7 +135,7 @@ def check_p_10(case: Case) -> Finding:
         if recorded - assigned:
             extra = ", ".join(sorted(recorded - assigned))
             check.object(f"{node.name} uses {extra}, which IPCP did not assign")
-        check.want(assigned, f"IPCP assigned no address to {node.name}")
+        check.need(Step.address, assigned, f"IPCP assigned no address to {node.name}")
 
         for item, packet in case.data(node.name):
             if item.outgoing and packet.source not in assigned:
@@ -154,7 +156,7 @@ def check_p_10(case: Case) -> Finding:
     settled = [case.settled(node.name) for node in case.vpn_agents]
     elsewhere = all(way is not None and way.kind != "vpn" for way in settled)
     if case.called and not sockets and not elsewhere:
-        check.object("no data socket was opened inside PPP")
+        check.lack(Step.syn, "no data socket was opened inside PPP")
     read = [node.name for node in case.vpn_agents if not case.is_own_client(node.name)]
     servers = {server for name in read for server in _servers(case, name)}
     routes = f"; routes to {count(len(servers), 'listed server')} point at PPP" if read else ""
@@ -179,8 +181,10 @@ def _judge_routes(case: Case, check: Check, client: str) -> None:
         address = ip_address(server)
         interface = next((name for prefix, name in routes if address in prefix), "")
         if not interface.startswith("ppp"):
-            how = f"points at {interface}" if interface else "is missing"
-            check.object(f"the route of {client} to {server} {how}")
+            if interface:
+                check.object(f"the route of {client} to {server} points at {interface}")
+            else:
+                check.lack(Step.address, f"the route of {client} to {server} is missing")
 
 
 def _servers(case: Case, client: str) -> set[str]:

@@ -10,6 +10,7 @@ from lab.names import count
 from lab.record.record import EspSa
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
+from lab.verify.step import Step
 from lab.ways.vpn.plan import IpsecConnection, clients, connections
 from lab.wire.decode import ICMP, Frame
 
@@ -45,7 +46,7 @@ def check_p_06(case: Case) -> Finding:
         intervals += between
         drawn += seconds
 
-    check.want(case.record.esp, "no ESP SA was ever installed")
+    check.need(Step.ike, case.record.esp, "no ESP SA was ever installed")
     if intervals:
         _judge_continuity(case, check)
     if len(intervals) >= FEW_INTERVALS:

@@ -55,7 +55,7 @@ def test_a_failed_run_says_the_fault_and_what_was_found(
 
     content = json.loads((tmp_path / "verdict.json").read_text())
 
-    assert set(content) == KEYS | {"fault", "diagnosis"}
+    assert set(content) == KEYS | {"fault", "diagnosis", "broke_first"}
     assert (content["verdict"], result.exit_status) == ("fail", 1)
     text = verdict.summary(result, colour=False)
     assert "\x1b" not in text

@@ -1,0 +1,133 @@
+"""Which failed findings only follow from what broke first. By steps and causes, never by sentences.
+
+A finding follows if nothing but missing things speak against it (``Check.lack``), and each is of a step that
+the cause of the failure had stopped before (``step``); if no call home came through by any way that the
+requirement is about; and if all who tried such a way failed for the same cause. All else is told in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from lab import ways
+from lab.topology.model import Way
+from lab.verify.case import Case
+from lab.verify.diagnosis import failed
+from lab.verify.finding import Finding, Verdict
+from lab.verify.registry import find
+from lab.verify.step import Step, broken_at
+
+MOST_AGENTS = 8
+"""Of more, nobody asks each for the cause: their findings are all shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """Ways that led nobody home."""
+
+    kind: str
+    """That the requirement is about; empty: any."""
+    ways: frozenset[str]
+    steps: tuple[Step, ...]
+    """For each of them, where it broke."""
+
+    def stops(self, step: Step | None) -> bool:
+        """Whether what a step brings cannot have come about."""
+        return step is not None and all(each.rank <= step.rank for each in self.steps)
+
+
+class SortedOut(NamedTuple):
+    """Findings, and which of them broke first."""
+
+    findings: tuple[Finding, ...]
+    """Each says from which other one it follows, if it does."""
+    first: str
+    """The requirement of the one that broke first; empty if none failed."""
+
+
+def sort_out(case: Case, findings: Sequence[Finding]) -> SortedOut:
+    """Say of each finding whether it follows, and from which."""
+    bad = [finding for finding in findings if finding.verdict is Verdict.failed]
+    plain = SortedOut(tuple(findings), bad[0].requirement if bad else "")
+    if not bad or case.record.broke_off or case.left_down or not failed(case):
+        return plain
+    if len(case.topology.callers) > MOST_AGENTS:
+        return plain
+    steps = _steps(case)
+    broken = {finding.requirement: _of(case, finding, steps) for finding in bad}
+    firsts = _firsts(bad, broken)
+    told = (_judged(finding, broken.get(finding.requirement), firsts) for finding in findings)
+    # Ways are tried in the order of the topology, and so are the sets of them.
+    first = next(iter(firsts.values()), bad[0])
+    return SortedOut(tuple(told), first.requirement)
+
+
+def _judged(
+    finding: Finding, broken: _Broken | None, firsts: dict[frozenset[str], Finding]
+) -> Finding:
+    if broken is None or finding.wrong or not broken.stops(finding.lacks):
+        return finding
+    first = firsts.get(broken.ways) or next(iter(firsts.values()), None)
+    if first is None or first.requirement == finding.requirement:
+        return finding
+    return replace(finding, follows_from=first.requirement)
+
+
+def _firsts(bad: list[Finding], broken: dict[str, _Broken | None]) -> dict[frozenset[str], Finding]:
+    """For each set of ways, the finding that lacks the earliest step after the break."""
+    found: dict[frozenset[str], Finding] = {}
+    for finding in bad:
+        own = broken[finding.requirement]
+        if own is None or finding.lacks is None or not own.stops(finding.lacks):
+            continue
+        if not own.kind:
+            continue  # What is about every way tells nothing of where one broke.
+        before = found.get(own.ways)
+        if before is None or before.lacks is None or finding.lacks.rank < before.lacks.rank:
+            found[own.ways] = finding
+    return found
+
+
+def _of(case: Case, finding: Finding, steps: dict[str, Step | None]) -> _Broken | None:
+    """The ways that a requirement is about, if they led nobody home for one cause each."""
+    entry = find(finding.requirement, [way.kind for way in case.topology.ways])
+    about = [
+        way
+        for way in case.topology.own_ways
+        if way.name in steps and (not entry.kind or case.goes_by(entry.kind, way))
+    ]
+    broken_at_each = [steps[way.name] for way in about]
+    known = tuple(step for step in broken_at_each if step is not None)
+    if not about or len(known) < len(about):
+        return None
+    return _Broken(entry.kind, frozenset(way.name for way in about), known)
+
+
+def _steps(case: Case) -> dict[str, Step | None]:
+    """Each way that was tried, and where it broke; None if it led somebody home, or nobody knows."""
+    led = {call.way for call in case.record.calls if call.succeeded}
+    found: dict[str, Step | None] = {}
+    for way in case.topology.own_ways:
+        tried = [
+            a.name
+            for a in case.topology.callers
+            if way.name in a.ways and _tried(case, way, a.name)
+        ]
+        if not tried:
+            continue
+        causes = {_cause(case, way, agent) for agent in tried}
+        one = causes.pop() if len(causes) == 1 else ""
+        found[way.name] = broken_at(way.kind, one) if one and way.name not in led else None
+    return found
+
+
+def _tried(case: Case, way: Way, agent: str) -> bool:
+    return any(trial.agent == agent and trial.way == way.name for trial in case.record.tries)
+
+
+def _cause(case: Case, way: Way, agent: str) -> str:
+    symptoms: Any = ways.stage(way.kind, "symptoms")
+    found = symptoms.failure(case, agent)
+    return found.cause if found is not None else ""
