@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.markup import Markup, fill, join
+from lab.report import cited
 from lab.report.ladder import Ladder
 from lab.report.material import Material
 from lab.report.packets import Packets
@@ -18,9 +19,14 @@ _INTRODUCTION = (
 def make(material: Material) -> Markup:
     """Empty where no packet of a way home can be shown."""
     found = material.conversations
-    if not found or material.case is None:
+    if material.case is None or not (found or material.cited):
         return Markup("")
     packets = Packets(material, material.case)
     ladders = [Ladder(material, packets, n, each).html() for n, each in enumerate(found, 1)]
-    text = fill("<p>{text}</p>{ladders}", text=_INTRODUCTION, ladders=join(ladders))
+    text = fill(
+        "<p>{text}</p>{ladders}{others}",
+        text=_INTRODUCTION if found else "No packet of a way home was seen.",
+        ladders=join(ladders),
+        others=cited.make(material, material.case, packets),
+    )
     return section("conversation", "The conversation", text)

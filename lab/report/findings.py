@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
@@ -35,26 +36,22 @@ def make(material: Material) -> Markup:
     """Empty where nothing was judged."""
     if material.result is None:
         return Markup("")
-    found = material.result.findings
+    result = material.result
+    found = result.findings
     failed = [each for each in found if each.verdict is Verdict.failed]
     untested = [each for each in found if each.verdict is Verdict.not_applicable]
     held = [each for each in found if each.verdict is Verdict.held]
     parts: list[Markup] = []
-    if failed:
-        first, *later = failed
-        follow = [each for each in later if follows(each, first)]
-        parts.append(_finding(material, first, first=True))
-        parts += [_finding(material, each) for each in later if each not in follow]
-        if follow:
-            verb = "follows" if len(follow) == 1 else "follow"
-            told = f"{count(len(follow), 'more finding')} {verb} from this"
-            parts.append(fold(told, join(_finding(material, each) for each in follow), prints=True))
+    for finding in sorted(failed, key=lambda each: each.requirement != result.broke_first):
+        if _stands_alone(finding, failed):
+            parts += _with_followers(material, finding, failed)
     if held:
-        parts.append(Markup("<h3>Held</h3>") if failed else Markup(""))
-        parts += [_finding(material, each) for each in held]
+        every = fill('<div class="compact">{each}</div>', each=_all(material, held))
+        told = f"{count(len(held), 'requirement')} held"
+        parts.append(fold(told, every, prints=True) if failed else every)
     if untested:
         told = f"{count(len(untested), 'requirement')} not put to the test"
-        parts.append(fold(told, join(_finding(material, each) for each in untested), prints=True))
+        parts.append(fold(told, _all(material, untested), prints=True))
     if not found:
         parts.append(Markup("<p>Nothing was judged.</p>"))
     papers = "; ".join(f"{short} is {name}" for short, name in PAPERS.items())
@@ -62,15 +59,34 @@ def make(material: Material) -> Markup:
     return section("findings", "Findings by requirement", join(parts))
 
 
-def follows(finding: Finding, first: Finding) -> bool:
-    """Whether a finding failed because the first one did, as the verdict says."""
-    return getattr(finding, "follows", "") == first.requirement
+def _with_followers(
+    material: Material, finding: Finding, failed: list[Finding]
+) -> Iterator[Markup]:
+    """A finding that failed, and folded below it those that only follow from it."""
+    result = material.result
+    first = result is not None and finding.requirement == result.broke_first and len(failed) > 1
+    yield _finding(material, finding, first=first)
+    followers = [each for each in failed if each.follows_from == finding.requirement]
+    if followers:
+        verb = "follows" if len(followers) == 1 else "follow"
+        told = f"{count(len(followers), 'more finding')} {verb} from {finding.requirement}"
+        yield fold(told, _all(material, followers), prints=True)
+
+
+def _stands_alone(finding: Finding, failed: list[Finding]) -> bool:
+    """Whether no other finding that failed has it folded below."""
+    heads = {each.requirement for each in failed if each.shown}
+    return finding.shown or finding.follows_from not in heads
+
+
+def _all(material: Material, chosen: list[Finding]) -> Markup:
+    return join(_finding(material, each) for each in chosen)
 
 
 def _finding(material: Material, finding: Finding, *, first: bool = False) -> Markup:
     kind, mark = MARKS_OF[finding.verdict]
     claim = claims().get(finding.requirement, Claim(finding.expected, ""))
-    is_open = finding.verdict is Verdict.failed
+    is_open = finding.verdict is Verdict.failed and finding.shown
     return fill(
         '<details class="finding prints {kind}" id="finding-{name}"{opened}>'
         '<summary><span class="mark {kind}">{mark}</span> <span class="id">{name}</span> '
@@ -87,7 +103,10 @@ def _finding(material: Material, finding: Finding, *, first: bool = False) -> Ma
 
 
 def _pairs(material: Material, finding: Finding, claim: Claim) -> list[Markup]:
-    named: list[tuple[str, str | Markup]] = [("Seen", finding.seen), ("Expected", finding.expected)]
+    named: list[tuple[str, str | Markup]] = [
+        ("Seen", _seen(material, finding)),
+        ("Expected", finding.expected),
+    ]
     if finding.evidence:
         named.append(("Frames", join(_frames(material, each) for each in finding.evidence)))
     if claim.source:
@@ -95,6 +114,12 @@ def _pairs(material: Material, finding: Finding, claim: Claim) -> list[Markup]:
     if why := reasons().get(finding.requirement):
         named.append(("Why it matters", why))
     return [fill("<dt>{name}</dt><dd>{text}</dd>", name=name, text=text) for name, text in named]
+
+
+def _seen(material: Material, finding: Finding) -> str:
+    """Without the diagnosis, which stands above all findings."""
+    diagnosis = material.result.diagnosis if material.result is not None else ""
+    return finding.seen.removesuffix(f"; {diagnosis}") if diagnosis else finding.seen
 
 
 def _frames(material: Material, evidence: Evidence) -> Markup:

@@ -188,7 +188,7 @@ class Ladder:
 
     def _packet(self, row: LadderRow, ident: str) -> Markup:
         if row.lines:
-            return fill("<pre>{lines}</pre>", lines="\n".join(row.lines))
+            return join(fill('<p class="mono">{line}</p>', line=line) for line in row.lines)
         for message in row.messages:
             for hop in message.hops:
                 self._material.anchors.setdefault((hop.segment, hop.number), f"{ident}-packet")

@@ -13,6 +13,7 @@ from lab.report.messages import LINES, SeenMessage
 from lab.report.parts import seconds
 from lab.verify.case import Case
 from lab.wire.calls import Carried
+from lab.wire.decode import Frame
 
 MOST_ALIKE = 2
 """Of several packets in one row, so many are shown decoded."""
@@ -32,6 +33,7 @@ class Packets:
         names = names_of(case.topology, case.record)
         self._dissector = Dissector(Unsealer(case.keys, opened), names)
         self._left = MOST_DECODED
+        self._by_number: dict[str, dict[int, Frame]] = {}
 
     @cached_property
     def _carried(self) -> dict[int, Carried]:
@@ -68,11 +70,22 @@ class Packets:
             told = f"Not decoded here, to keep the page small: lab decode {run} {message.frame.segment}"
             return fill('<p class="left-out">{told}</p>', told=told)
         self._left -= 1
-        dissected = self._dissected(message)
-        return join(_layer(layer) for layer in dissected.layers)
+        return layers(self._dissected(message.frame))
 
-    def _dissected(self, message: SeenMessage) -> Dissected:
-        frame = message.frame
+    def at(self, case: Case, segment: str, number: int) -> Dissected | None:
+        """A packet by the wire and the number of the frame; None if the captures have none."""
+        if segment == LINES:
+            item = self._carried.get(number)
+            return self._dissector.carried(item) if item is not None else None
+        frame = self._frames(case, segment).get(number)
+        return self._dissector.frame(frame) if frame is not None else None
+
+    def _frames(self, case: Case, segment: str) -> dict[int, Frame]:
+        if segment not in self._by_number:
+            self._by_number[segment] = {frame.number: frame for frame in case.wire.get(segment, ())}
+        return self._by_number[segment]
+
+    def _dissected(self, frame: Frame) -> Dissected:
         if frame.segment == LINES and frame.number in self._carried:
             return self._dissector.carried(self._carried[frame.number])
         return self._dissector.frame(frame)
@@ -100,6 +113,11 @@ class Packets:
             for name, verdict in found.items()
         ]
         return fill("<p>Findings that name it: {links}</p>", links=Markup(", ".join(links)))
+
+
+def layers(dissected: Dissected) -> Markup:
+    """All layers of a packet, from the link inwards."""
+    return join(_layer(layer) for layer in dissected.layers)
 
 
 def _layer(layer: Layer) -> Markup:

@@ -143,11 +143,10 @@ def _verdict(result: Result) -> Markup:
     facts = {
         "Profile": result.profile,
         "Fault put in": result.fault or "none",
-        "Started": f"{result.started.replace('T', ' ').removesuffix('Z')} UTC, by the lab's clock",
+        "Started": f"{result.started.replace('T', ' ').removesuffix('Z')} UTC",
         "In the lab": f"{result.lab_s:.1f} s",
         "On the wall": f"{result.wall_s:.1f} s",
-        "Engine": result.engine,
-        "Clock": result.clock,
+        "Engine and clock": f"{result.engine}, {result.clock}",
     }
     pairs = [fill("<div><dt>{n}</dt><dd>{v}</dd></div>", n=n, v=v) for n, v in facts.items()]
     return fill(
@@ -167,7 +166,7 @@ def _diagnosis(result: Result) -> Markup:
     return fill(
         '<div class="diagnosis {kind}"><h2>Diagnosis</h2><p>{text}</p></div>',
         kind=result.verdict,
-        text=result.diagnosis[:1].upper() + result.diagnosis[1:],
+        text=result.diagnosis,
     )
 
 

@@ -24,15 +24,17 @@ def judged(run_dir: Path) -> Judged:
     topology = codec.load(Topology, (run_dir / "keys" / "model.json").read_text())
     record = codec.load(Record, (run_dir / "record.json").read_text())
     case = Case(topology, record, run_dir)
+    findings, first = verify.sort_out(case, verify.judge(case))
     found = verify.diagnose(case)
     result = verdict.result(
         topology,
         record,
-        verify.judge(case),
+        findings,
         engine="uml",
         clock="virtual",
         wall_s=1.0,
         diagnosis="" if found.cause == verify.NOTHING else str(found),
+        broke_first=first,
     )
     verdict.write(run_dir / "verdict.json", result)
     return case, result

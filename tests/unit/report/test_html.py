@@ -16,6 +16,7 @@ from lab.report import findings, html, page, redaction
 from lab.report.material import Material
 from lab.report.timeline import TIMELINE
 from lab.topology.claims import requirement_ids
+from lab.verify.finding import Verdict
 from tests.unit.report.conftest import judged
 
 RunDir = Callable[[str], Path]
@@ -141,17 +142,22 @@ def test_the_policy_lets_the_pages_own_style_and_script_run_and_no_other(
 
 
 def test_the_diagnosis_comes_before_the_findings_and_what_failed_is_open(
-    pages: Callable[[str], str],
+    pages: Callable[[str], str], run_dir: RunDir
 ) -> None:
     text = pages("vpn-nat.wrong-psk")
     places = [text.index(word) for word in ("✕ fail", "Diagnosis", 'id="findings"', 'id="picture"')]
     assert places == sorted(places)
-    found = [
-        (a.get("class") or "", "open" in a) for tag, a in outline(text).tags if tag == "details"
-    ]
-    own = [(kind, is_open) for kind, is_open in found if kind.startswith("finding")]
-    assert own
-    assert all(is_open == ("fail" in kind) for kind, is_open in own)
+    result = judged(run_dir("vpn-nat.wrong-psk"))[1]
+    heads = {f.requirement for f in result.findings if f.verdict is Verdict.failed and f.shown}
+    assert heads
+    own = {
+        (a.get("id") or "").removeprefix("finding-"): "open" in a
+        for tag, a in outline(text).tags
+        if tag == "details" and (a.get("id") or "").startswith("finding-")
+    }
+    assert {name for name, is_open in own.items() if is_open} == heads
+    assert own.keys() == {f.requirement for f in result.findings}
+    assert re.search(r"\d+ more findings follow from", text)
     assert "broke first" in text
 
 
@@ -174,6 +180,15 @@ def test_the_ladder_of_a_call_goes_from_the_modem_to_tls(pages: Callable[[str], 
              "Authenticate-Ack", "Configure-Nak: ", "ClientHello")  # fmt: skip
     for step in steps:
         at = found.index(step, at)
+
+
+@pytest.mark.parametrize("name", ["direct", "vpn-nat", "dial", "vpn-nat.wrong-psk"])
+def test_every_frame_that_a_finding_names_leads_to_a_packet(
+    pages: Callable[[str], str], name: str
+) -> None:
+    text = pages(name)
+    for frames in re.findall(r"<dt>Frames</dt><dd>(.*?)</dd>", text):
+        assert not re.search(r"(?:: |, )\d", re.sub(r"<a .*?</a>", "", frames)), frames
 
 
 def test_an_arrow_opens_the_packet_with_its_layers(pages: Callable[[str], str]) -> None:
