@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import Counter
 from pathlib import Path
 
 from lab.wire import decode, esp, isakmp, l2tp, ppp
 from lab.wire.decode import UDP, Frame, Packet
+from lab.wireshark import annotated
 
 _CIPHERS = {
     "cbc(des3_ede)": "TripleDES-CBC [RFC2451]",
@@ -44,6 +46,18 @@ def tshark(capture: Path, fields: tuple[str, ...], *options: str) -> list[Row]:
         [*argv, *options], check=True, capture_output=True, text=True, timeout=120
     )
     return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
+
+
+def as_captured(capture: Path) -> Path:
+    """A run's capture without what the lab has added, such as the secrets of TLS: as who listens has it."""
+    folder = capture.parent.parent / "as-captured"
+    folder.mkdir(exist_ok=True)
+    path = folder / capture.name
+    if not path.exists():
+        unfinished = folder / f"{capture.name}.{os.getpid()}"
+        unfinished.write_bytes(annotated.plain(capture.read_bytes()))
+        unfinished.replace(path)
+    return path
 
 
 def differences(capture: Path, keys: Path | None = None) -> list[str]:

@@ -6,6 +6,7 @@ What the wire must look like is ``verify``'s business, not this module's.
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterable
@@ -29,6 +30,8 @@ from tunnels._vici import IkeSa, Settings, Vici
 CONFIGURATION = "/run/strongswan.conf"
 VICI_SOCKET = "/run/charon.vici"
 L2TP_PORT = 1701
+IKE_KEYS = "keys/ike-{node}.log"
+"""Of a run directory: what a node's charon says of the keys of IKE, for ``lab.wireshark``."""
 
 # Each plugin costs a library to load; these are all that IKEv1 with a PSK, 3DES, MD5, SHA-1 and
 # MODP groups needs. openssl has the ciphers, hashes, MACs and groups (T3-04).
@@ -47,8 +50,11 @@ VICI_TIMEOUT_S = 600.0
 DELETE_DEADLINE_S = 5.0
 
 
-def render_strongswan(connections: Iterable[IpsecConnection], log: Path) -> str:
-    """The node's strongswan.conf; retransmission is charon's and so the first connection's."""
+def render_strongswan(connections: Iterable[IpsecConnection], log: Path, keys: Path) -> str:
+    """The node's strongswan.conf; retransmission is charon's and so the first connection's.
+
+    ``keys``: a file for the secrets of IKE, which nobody but the owner of the run may read.
+    """
     all_of_node = tuple(connections)
     first = all_of_node[0]
     plugins = (*(FOR_IKEV2 if any(c.version == 2 for c in all_of_node) else ()), *PLUGINS)
@@ -94,6 +100,15 @@ charon-systemd {{
       default = 1
       # The driver's own requests.
       lib = 0
+    }}
+    keys {{
+      path = "{keys}"
+      append = yes
+      ike_name = yes
+      # A write for each line would be felt: charon writes them when there are many, and at its end.
+      flush_line = no
+      default = -1
+      ike = 4
     }}
   }}
 }}
@@ -220,7 +235,12 @@ class Charon:
 
     def launch(self) -> None:
         node = self._node
-        node.write(CONFIGURATION, render_strongswan(self._connections, node.log_dir / "charon.log"))
+        keys = node.run_dir / IKE_KEYS.format(node=node.name)
+        keys.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # charon would make a file that everybody may read.
+        os.close(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        log = node.log_dir / "charon.log"
+        node.write(CONFIGURATION, render_strongswan(self._connections, log, keys))
         for file, text in INCLUDED.items():
             node.write(file, text)
         self._teardown.add("the log of charon", self._tell_complaints)

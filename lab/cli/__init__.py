@@ -39,6 +39,8 @@ COMMANDS: dict[str, str] = {
     "shell": "open a shell in a node of a lab that is up",
     "path": "bring a way home of a lab that is up, up or down",
     "capture": "write a segment's packets to standard output, for tcpdump or Wireshark",
+    "decode": "print the packets of a run's capture as text, ESP opened",
+    "wireshark": "open a run's capture in Wireshark with the run's keys, or print the command that does",
     "down": "take a lab down, and judge what was seen",
     "agent": "the reference agent as a program: activate, report, queue, serve",
     "gc": "remove what labs that were killed left behind, and nothing else",

@@ -197,7 +197,9 @@ def point_to_point(anatomy: Anatomy, frame: PppFrame, data: Packet | None = None
         elif frame.code in (Code.terminate_request, 6) and frame.content:
             fields.append(("Data", printable(frame.content)))
     anatomy.say(name, info)
-    anatomy.add(name, f"{name}, {info}", ("Code", f"{info} ({frame.code})"), *fields)
+    anatomy.add(
+        name, f"{name}, {info}", ("Code", f"{info.partition(' (')[0]} ({frame.code})"), *fields
+    )
 
 
 def _pap(frame: PppFrame, fields: list[tuple[str, str]]) -> str:

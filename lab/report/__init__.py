@@ -38,6 +38,18 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
+def _profile(case: Case, _: Result) -> None:
+    from lab import wireshark
+
+    wireshark.write_profile(case)
+
+
+def _captures(case: Case, result: Result) -> None:
+    from lab import wireshark
+
+    wireshark.annotate(case, result)
+
+
 def _timeline(case: Case, result: Result) -> None:
     from lab.report import timeline
 
@@ -51,6 +63,8 @@ def _html(case: Case, result: Result) -> None:
 
 
 WRITERS: dict[str, Callable[[Case, Result], None]] = {
+    "keys/wireshark": _profile,
+    "wire": _captures,
     "timeline.jsonl": _timeline,
     "report.html": _html,
 }

@@ -93,7 +93,7 @@ class KeptRun:
         wanted = [segment.name for segment in self.topology.segments]
         for name in wanted:
             capture = self.path / "wire" / f"{name}.pcapng"
-            wire[name] = fragments.joined(_frames(capture, name, problems))
+            wire[name] = fragments.joined(frames_of(capture, name, problems))
         case.__dict__["wire"] = {name: frames for name, frames in wire.items() if frames}
         try:
             _ = case.all_carried
@@ -201,8 +201,8 @@ class _RunReader:
         self._problems.append(f"{shown(self._path / name)} {what}")
 
 
-def _frames(path: Path, segment: str, problems: list[str]) -> list[Frame]:
-    """The frames of a capture up to where it is broken."""
+def frames_of(path: Path, segment: str, problems: list[str]) -> list[Frame]:
+    """The frames of a capture up to where it is broken; what is wrong with it goes to ``problems``."""
     if not path.exists():
         spool = path.parent / pcapng.SPOOL
         where = f"; what was captured is still in {spool.name}" if spool.exists() else ""
@@ -211,7 +211,7 @@ def _frames(path: Path, segment: str, problems: list[str]) -> list[Frame]:
         )
         return []
     found = []
-    whole = _is_whole(path)
+    whole = is_whole(path)
     warnings = logging.getLogger("scapy.runtime")
     level = warnings.level
     warnings.setLevel(logging.ERROR)  # It warns of what is said below, in other words.
@@ -230,7 +230,7 @@ def _frames(path: Path, segment: str, problems: list[str]) -> list[Frame]:
     return found
 
 
-def _is_whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether the last block of a capture ends where the file does: scapy takes any other end in silence."""
     end = path.stat().st_size
     at = 0

@@ -57,6 +57,13 @@ with _at_home():
     forget_manufacturers(HOME / "scapy" / "manufdb.pickle")
 
 
+def _pass_over(self: object, block: bytes, size: int) -> None:
+    """A Decryption Secrets Block is for Wireshark; scapy complains of each if its TLS is not loaded."""
+
+
+RawPcapNgReader._read_block_dsb = _pass_over  # type: ignore[method-assign]
+
+
 def dns_reader() -> Any:
     """scapy's class of DNS messages; to import the layers takes 170 ms, which few runs need."""
     with _at_home():

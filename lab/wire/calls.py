@@ -5,6 +5,7 @@ What ``dialled`` writes, as ``decode`` reads the wires; nothing judged.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,12 @@ class Carried:
 
 def read(path: Path) -> list[Carried]:
     """Read the capture whole; raises LabBroke if it is missing or broken."""
-    return [_carried(*packet) for packet in decode.read_packets(path, "the calls")]
+    return list(carried_in(path))
+
+
+def carried_in(path: Path) -> Iterator[Carried]:
+    """The same one by one, as far as they can be read."""
+    return (_carried(*packet) for packet in decode.read_packets(path, "the calls"))
 
 
 def joined(carried: list[Carried]) -> list[Carried]:

@@ -10,7 +10,7 @@ import pytest
 
 from lab.agent.book import lines
 from tests.integration.labs import ROOT, Ran, Runs
-from tests.oracle import tshark
+from tests.oracle import as_captured, tshark
 
 pytestmark = pytest.mark.kernel
 
@@ -105,7 +105,7 @@ def test_without_https_the_configuration_alone_comes_by_http(runs: Runs) -> None
     kinds = [entry["kind"] for entry in json.loads(said(ran, "queue"))["waiting"]]
     assert kinds.count("problem") == 1
 
-    wire = ran.run_dir / "wire" / "fw-inet.pcapng"
+    wire = as_captured(ran.run_dir / "wire" / "fw-inet.pcapng")
     asked = tshark(
         wire, ("http.request.method", "http.host", "http.request.uri"), "-Y", "http.request"
     )

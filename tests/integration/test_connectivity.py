@@ -10,7 +10,7 @@ import pytest
 from lab.topology.errand_kinds import ErrandKind
 from lab.verify.errands import ErrandsSeen
 from tests.integration.labs import ROOT, Ran, Runs
-from tests.oracle import tshark
+from tests.oracle import as_captured, tshark
 
 pytestmark = pytest.mark.kernel
 
@@ -68,7 +68,7 @@ def ran(request: pytest.FixtureRequest, runs: Runs) -> Ran:
 
 def test_tshark_sees_the_same_requests_in_clear(ran: Ran) -> None:
     """OUT-33, OUT-41: a second reader of the bytes that the findings stand on."""
-    wire = ran.run_dir / "wire" / "fw-inet.pcapng"
+    wire = as_captured(ran.run_dir / "wire" / "fw-inet.pcapng")
     fields = ("ip.dst", "tcp.srcport", "http.request.method", "http.request.uri")
 
     rows = tshark(wire, fields, "-Y", "http.request")
@@ -102,7 +102,7 @@ def test_tshark_sees_every_place_that_was_called(ran: Ran) -> None:
 def test_the_servers_behind_the_front_end_have_what_it_says(runs: Runs) -> None:
     """OUT-37: ledger by ledger, and on the wire between them."""
     ran = runs.get("simplified")
-    core = ran.run_dir / "wire" / "core.pcapng"
+    core = as_captured(ran.run_dir / "wire" / "core.pcapng")
     hellos = tshark(core, ("ip.dst", "tcp.srcport"), "-Y", "tls.handshake.type == 1")
     assert not tshark(core, ("frame.number",), "-Y", "http")
 

@@ -12,6 +12,7 @@ from lab.wire import ppp
 from lab.wire.decode import ICMP
 from lab.wire.l2tp import ControlType
 from tests.integration.labs import Ran, Runs
+from tests.oracle import tshark
 
 pytestmark = pytest.mark.kernel
 
@@ -104,10 +105,21 @@ def test_a_day_leaves_nothing_and_little(day: Ran) -> None:
     assert day.record.leftovers == []
     sizes = [path.stat().st_size for path in (day.run_dir / "wire").iterdir()]
     assert max(sizes) < 10 << 20
-    logs = [path.stat().st_size for path in (day.run_dir / "logs").rglob("*.log")]
+    logs = [path.stat().st_size for path in day.run_dir.rglob("*.log")]
     assert max(logs) < 4 << 20
 
 
 def test_a_day_passes_in_minutes_at_most(day: Ran) -> None:
     """At least a minute each second, however busy the machine is; ``make bench`` measures."""
     assert day.verdict["wall_s"] < day.verdict["lab_s"] / 60
+
+
+def test_tshark_opens_the_esp_of_every_key(day: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's folder for Wireshark has every SA of some fifty, and each opens its own packets."""
+    monkeypatch.setenv("WIRESHARK_CONFIG_DIR", f"{day.run_dir}/keys/wireshark")
+    rows = tshark(day.run_dir / "wire" / "fw-inet.pcapng", ("esp.spi", "l2tp.tunnel"))
+
+    sealed = {int(spi, 16) for spi, _ in rows if spi}
+    opened = {int(spi, 16) for spi, tunnel in rows if spi and tunnel}
+    assert len(sealed) > 80
+    assert opened == sealed

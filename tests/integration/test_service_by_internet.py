@@ -13,7 +13,7 @@ from lab.relay.events import TYPED
 from lab.relay.frames import MAGIC
 from lab.wire import decode, tls
 from tests.integration.labs import ROOT, Ran, Runs, lab
-from tests.oracle import tshark
+from tests.oracle import as_captured, tshark
 
 pytestmark = pytest.mark.kernel
 
@@ -45,7 +45,7 @@ def followed(ran: Ran, wire: Path, stream: str) -> str:
 
 @pytest.mark.parametrize("segment", ["lan", "fw-inet", "dmz"])
 def test_tshark_finds_nothing_but_tls(ran: Ran, segment: str) -> None:
-    wire = ran.run_dir / "wire" / f"{segment}.pcapng"
+    wire = as_captured(ran.run_dir / "wire" / f"{segment}.pcapng")
     said = f"tcp.len > 0 && ip.addr == {RELAY}"
     assert tshark(wire, ("frame.number",), "-Y", said, *AS_TLS)
     strange = f"{said} && !tls && !tcp.reassembled_in"
@@ -54,7 +54,7 @@ def test_tshark_finds_nothing_but_tls(ran: Ran, segment: str) -> None:
 
 @pytest.mark.parametrize("segment", ["lan", "core"])
 def test_our_reader_counts_the_same_records(ran: Ran, segment: str) -> None:
-    wire = ran.run_dir / "wire" / f"{segment}.pcapng"
+    wire = as_captured(ran.run_dir / "wire" / f"{segment}.pcapng")
     argv = ["tshark", "-r", f"{wire}", *AS_TLS, "-Y", "tcp.port == 8200 && tls", "-T", "fields",
             "-e", "tls.record.content_type", "-e", "tls.record.opaque_type"]  # fmt: skip
     told = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120).stdout

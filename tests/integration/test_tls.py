@@ -13,7 +13,7 @@ from lab.verify.handshakes import handshakes, key_of, tls_trials
 from lab.wire import hello
 from lab.wire.suites import name_of
 from tests.integration.labs import ROOT, Ran, Runs
-from tests.oracle import Row, tshark
+from tests.oracle import Row, as_captured, tshark
 
 pytestmark = pytest.mark.kernel
 
@@ -90,7 +90,7 @@ def seen_by_tshark(ran: Ran, kind: int, *fields: str) -> dict[tuple[str, str], R
     # tshark takes some client's ports for another protocol's, where it does not know the server's.
     known = [word for port in (19285, 11111) for word in ("-d", f"tcp.port=={port},tls")]
     rows = tshark(
-        ran.run_dir / "wire" / "dmz.pcapng",
+        as_captured(ran.run_dir / "wire" / "dmz.pcapng"),
         (*ends, *fields),
         *known,
         "-Y", f"tls.handshake.type == {kind} && {no_upload}",
@@ -124,7 +124,7 @@ def test_tshark_agrees_on_every_hello(runs: Runs) -> None:
 def test_tshark_agrees_on_every_alert(runs: Runs) -> None:
     ran = runs.get(*PLANS[0])
     rows = tshark(
-        ran.run_dir / "wire" / "dmz.pcapng",
+        as_captured(ran.run_dir / "wire" / "dmz.pcapng"),
         ("ip.src", "tcp.dstport", "tls.alert_message.desc"),
         "-Y", "tls.alert_message.level == 2 && !tls.handshake",
     )  # fmt: skip

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from lab.wireshark import annotated
 from tests.recordings import veiled
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,11 @@ def pack(name: str, run_dir: Path, plan: Iterable[str]) -> Path:
         path.relative_to(run_dir).as_posix(): path.read_bytes()
         for pattern in KEPT
         for path in sorted(run_dir.glob(pattern))
+    }
+    # Names and findings are made anew, and the secrets of TLS are nobody's business.
+    files = {
+        member: annotated.plain(content) if member.endswith(".pcapng") else content
+        for member, content in files.items()
     }
     for member, content in files.items():
         for trace in (*traces(content), *_own_traces(member, content, run_dir)):

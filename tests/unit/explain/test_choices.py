@@ -155,7 +155,7 @@ def rendered() -> str:
     return "\n".join(
         [
             repr(ipsec.render_connection(line, line.client)),
-            ipsec.render_strongswan([line], Path("log")),
+            ipsec.render_strongswan([line], Path("log"), Path("keys")),
             l2tp.render_server(server),
             repr(l2tp.lac_sections(client, server)),
             ppp.render_options(l2tp.client_options(client, Path("log"))),

@@ -23,7 +23,7 @@ from tests import golden
 from tunnels import _dnsmasq, _xl2tpd, ipsec, l2tp, ppp
 from tunnels._vici import Settings
 
-LOG = Path("/run/lab/logs/node")
+LOG, KEYS = Path("/run/lab/logs/node"), Path("/run/lab/keys")
 
 
 def topology(name: str) -> model.Topology:
@@ -38,7 +38,9 @@ def ipsec_files(resolved: model.Topology, node: str) -> dict[str, str]:
     connections = ends(resolved, node)
     settings = [dict(ipsec.render_connection(c, node)) for c in connections]
     return {
-        "strongswan.conf": ipsec.render_strongswan(connections, LOG / "charon.log"),
+        "strongswan.conf": ipsec.render_strongswan(
+            connections, LOG / "charon.log", KEYS / "ike.log"
+        ),
         "connections.json": json.dumps(settings, indent=1) + "\n",
     }
 
