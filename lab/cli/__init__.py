@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "faults": "list the faults that a topology can be run with",
     "verify": "run every path, one verdict each",
     "report": "make the report of a run again: one HTML file with verdict, packets, requests and logs",
+    "diff": "say in words what two runs differ in",
     "judge": "judge a capture from outside the lab, as far as packets alone show",
     "service": "try remote service, and print its contract: who may reach what, and what was seen",
     "life": "have an agent, the lab's or yours, live through a script of events, and judge it by requirement",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.topology.model import Topology
 from lab.wire import icmp, isakmp, l2tp, ppp
@@ -24,6 +24,8 @@ SAME_S = 5.0
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _INFORMATIONAL = (5, 37)
 """Of IKE version 1 and 2 (RFC 2408 3.1, RFC 7296 3.1)."""
+_STATUS = 16384
+"""Notify types from here on say how things are, those below what is wrong (RFC 2408 3.14.1)."""
 _EXCHANGES = {
     ExchangeType.main_mode: "main mode",
     ExchangeType.aggressive: "aggressive mode",
@@ -66,6 +68,10 @@ class Crossing:
     frame: int
     also: list[tuple[str, int]]
     """Wires where it was seen later, with the frame's number."""
+    message: str = ""
+    """What it is, without who says it to whom."""
+    ends: tuple[str, str] = ("", "")
+    """Who says it to whom, as ``Addresses.named`` has it; in a call the caller and the called one."""
 
 
 class Addresses:
@@ -81,6 +87,12 @@ class Addresses:
         end = f"{at}:{port}" if port else at
         name = self._nodes.get(address)
         return f"{name} {end}" if name else end
+
+    def ends(self, packet: Packet) -> tuple[str, str]:
+        return (
+            self.named(packet.source, packet.source_port),
+            self.named(packet.destination, packet.destination_port),
+        )
 
     @cached_property
     def _nodes(self) -> dict[str, str]:
@@ -117,28 +129,26 @@ def _on_wires(case: Case) -> Iterator[Crossing]:
     once: set[object] = set()
     for frame in case.frames(*case.wire):
         packet = frame.ip
-        if packet is None or packet.protocol not in _READERS or _is_of_lab(case, packet):
+        if packet is None:
             continue
-        told = _READERS[packet.protocol](packet, addresses)
+        told = _read(case, packet, addresses)
         if told is None:
             continue
-        key, protocol, text, once_only = told
-        before = open_.get(key)
+        before = open_.get(told.key)
         if before is not None and _goes_on(before, frame):
             before.also.append((frame.segment, frame.number))
             continue
-        if once_only is not None:
-            if once_only in once:
+        if told.once is not None:
+            if told.once in once:
                 continue
-            once.add(once_only)
+            once.add(told.once)
         source = macs.get(frame.source_mac, "") or packet.source
-        crossing = Crossing(frame.time, source, text, protocol, frame.segment, frame.number, [])
-        open_[key] = crossing
+        open_[told.key] = crossing = told.at(frame, source)
         yield crossing
 
 
-def _data(case: Case, packet: Packet | None, addresses: Addresses) -> _Told | None:
-    """What an IP packet in PPP has to tell."""
+def _read(case: Case, packet: Packet | None, addresses: Addresses) -> _Told | None:
+    """What an IP packet has to tell; nothing if it has none, or if the lab tries something by it."""
     if packet is None or packet.protocol not in _READERS or _is_of_lab(case, packet):
         return None
     return _READERS[packet.protocol](packet, addresses)
@@ -157,8 +167,23 @@ def _goes_on(before: Crossing, frame: Frame) -> bool:
     return frame.segment not in seen and frame.time - before.time <= SAME_S
 
 
-_Told = tuple[object, str, str, object]
-"""What is the same on every wire, the protocol, the words, and what is told once only; None: each time."""
+class _Told(NamedTuple):
+    """What a packet tells."""
+
+    key: object
+    """What is the same on every wire."""
+    protocol: str
+    message: str
+    ends: tuple[str, str]
+    once: object = None
+    """What is told once only; None: each time."""
+
+    def at(self, frame: Frame, source: str) -> Crossing:
+        text = f"{self.message} {' -> '.join(self.ends)}"
+        return Crossing(
+            frame.time, source, text, self.protocol, frame.segment, frame.number, [],
+            self.message, self.ends,
+        )  # fmt: skip
 
 
 def _tcp(packet: Packet, addresses: Addresses) -> _Told | None:
@@ -169,10 +194,9 @@ def _tcp(packet: Packet, addresses: Addresses) -> _Told | None:
         word = "SYN-ACK" if packet.tcp_flags & _ACK else "SYN"
     else:
         word = "RST" if flags & _RST else "FIN"
-    key = (TCP, packet.tcp_flags, packet.tcp_sequence, packet.destination_port)
-    if flags & _SYN and packet.tcp_flags & _ACK:
-        key = (TCP, packet.tcp_flags, packet.tcp_sequence, packet.source_port)
-    return key, "TCP", f"{word} {_way(packet, addresses)}", None
+    port = packet.source_port if packet.is_syn_ack else packet.destination_port
+    key = (TCP, packet.tcp_flags, packet.tcp_sequence, port)
+    return _Told(key, "TCP", word, addresses.ends(packet))
 
 
 def _udp(packet: Packet, addresses: Addresses) -> _Told | None:
@@ -180,15 +204,15 @@ def _udp(packet: Packet, addresses: Addresses) -> _Told | None:
     if message is None:
         return None
     name = _EXCHANGES.get(message.exchange, f"exchange {message.exchange}")
-    version = f"IKEv{message.version >> 4}"
-    notified = [n for n in message.notifies if n < 16384]
-    words = f"{version} {name}" + (f", notify {', '.join(map(str, notified))}" if notified else "")
+    words = f"IKEv{message.version >> 4} {name}"
+    if errors := [str(number) for number in message.notifies if number < _STATUS]:
+        words += f", notify {', '.join(errors)}"
     once: object = None
     if message.exchange in _INFORMATIONAL and not message.payloads:
         # Encrypted: whether it asks if somebody lives or deletes, its length alone may tell.
         there = packet.destination in addresses.gateways
         once = (message.initiator_cookie, message.exchange, len(message.body), there)
-    return message.key, "ISAKMP", f"{words} {_way(packet, addresses)}", once
+    return _Told(message.key, "ISAKMP", words, addresses.ends(packet), once)
 
 
 def _icmp(packet: Packet, addresses: Addresses) -> _Told | None:
@@ -196,9 +220,9 @@ def _icmp(packet: Packet, addresses: Addresses) -> _Told | None:
     if error is None:
         return None
     _, about, protocol, _, port = error.about
-    whom = addresses.named(about, port)
-    told = f"{addresses.named(packet.source)} says of a packet to {whom}: {error.reason}"
-    return (ICMP, packet.source, protocol, about, port, packet.body[-8:]), "ICMP", told, None
+    words = f"of a packet to {addresses.named(about, port)}: {error.reason},"
+    key = (ICMP, packet.source, protocol, about, port, packet.body[-8:])
+    return _Told(key, "ICMP", words, addresses.ends(packet))
 
 
 _READERS: dict[int, Callable[[Packet, Addresses], _Told | None]] = {
@@ -209,31 +233,20 @@ _READERS: dict[int, Callable[[Packet, Addresses], _Told | None]] = {
 }
 
 
-def _way(packet: Packet, addresses: Addresses) -> str:
-    near = addresses.named(packet.source, packet.source_port)
-    return f"{near} -> {addresses.named(packet.destination, packet.destination_port)}"
-
-
 def _in_esp(case: Case) -> Iterator[Crossing]:
     """What ESP carries, on the wire where it is opened."""
     addresses = Addresses(case)
     for item in case.all_insides:
         near, far = item.client or item.end or item.packet.source, item.gateway
         ends = (near, far) if item.outgoing else (far, near)
-        words = protocol = ""
+        words, protocol = "", "L2TP"
         if item.l2tp and item.l2tp.control:
-            words, protocol = _l2tp(item.l2tp), "L2TP"
+            words = _l2tp(item.l2tp)
         elif item.ppp:
             words, protocol = _ppp(item.ppp)
-        if words:
-            text = f"{words} {ends[0]} -> {ends[1]}"
-        else:
-            told = _data(case, item.data, addresses)
-            if told is None:
-                continue
-            _, protocol, text, _ = told
-        frame = item.frame
-        yield Crossing(frame.time, ends[0], text, protocol, frame.segment, frame.number, [])
+        told = _Told(None, protocol, words, ends) if words else _read(case, item.data, addresses)
+        if told is not None:
+            yield told.at(item.frame, ends[0])
 
 
 def _on_lines(case: Case) -> Iterator[Crossing]:
@@ -241,15 +254,10 @@ def _on_lines(case: Case) -> Iterator[Crossing]:
     addresses = Addresses(case)
     for item in case.all_carried:
         words, protocol = _ppp(item.ppp) if item.ppp else ("", "")
-        if words:
-            text = f"{words}, {'from' if item.outgoing else 'to'} the caller"
-        else:
-            told = _data(case, item.data, addresses)
-            if told is None:
-                continue
-            _, protocol, text, _ = told
-        frame = item.frame
-        yield Crossing(frame.time, item.ends, text, protocol, frame.segment, frame.number, [])
+        both = ("caller", "called") if item.outgoing else ("called", "caller")
+        told = _Told(None, protocol, words, both) if words else _read(case, item.data, addresses)
+        if told is not None:
+            yield told.at(item.frame, item.ends)
 
 
 def _l2tp(message: l2tp.L2tpMessage) -> str:

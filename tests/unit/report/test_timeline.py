@@ -93,7 +93,7 @@ def test_the_dialogue_with_the_modem_is_there(run_dir: RunDir) -> None:
     said = texts(found, "at")
     dialled = next(i for i, text in enumerate(said) if text.startswith("-> ATDT"))
     assert any("CONNECT" in text for text in said[dialled:] if text.startswith("<-"))
-    assert "PAP Authenticate-Request, from the caller" in texts(found, "packet")
+    assert "PAP Authenticate-Request caller -> called" in texts(found, "packet")
 
 
 def test_milestones_come_from_logs_with_the_time(run_dir: RunDir) -> None:
