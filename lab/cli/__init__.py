@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "verify": "run every path, one verdict each",
     "report": "make the report of a run again: one HTML file with verdict, packets, requests and logs",
     "diff": "say in words what two runs differ in",
+    "requirements": "say what of the papers is covered, by what, and how it came out",
     "judge": "judge a capture from outside the lab, as far as packets alone show",
     "service": "try remote service, and print its contract: who may reach what, and what was seen",
     "life": "have an agent, the lab's or yours, live through a script of events, and judge it by requirement",

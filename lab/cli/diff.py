@@ -14,7 +14,7 @@ from lab.paths import shown
 
 if TYPE_CHECKING:
     from lab.compare.differences import RunDifference
-    from lab.compare.traits import Traits
+    from lab.compare.traits import RunTraits
 
 _WIDTH = 100
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_json(
-    names: list[str], first: Traits, second: Traits, found: tuple[RunDifference, ...]
+    names: list[str], first: RunTraits, second: RunTraits, found: tuple[RunDifference, ...]
 ) -> str:
     content = {
         "runs": names,
@@ -59,7 +59,7 @@ def _as_json(
 
 
 def _as_text(
-    names: list[str], first: Traits, second: Traits, found: tuple[RunDifference, ...]
+    names: list[str], first: RunTraits, second: RunTraits, found: tuple[RunDifference, ...]
 ) -> str:
     if not found and (first.lacking or second.lacking):
         return f"{names[0]} and {names[1]} differ in nothing that can be compared"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from lab.compare.traits import Group, Traits
+from lab.compare.traits import Group, RunTraits
 
 ABOUT = ("set-up", "findings", "ways", "addresses", "protocols", "order", "timing")
 """What differences are about, in the order of telling."""
@@ -40,7 +40,7 @@ class RunDifference:
         return f"{self.what}, {'; '.join(told)}"
 
 
-def find(first: Traits, second: Traits) -> tuple[RunDifference, ...]:
+def find(first: RunTraits, second: RunTraits) -> tuple[RunDifference, ...]:
     """All differences, in the order of ``ABOUT``."""
     found = [
         *_of_facts(first.facts, second.facts),

@@ -51,7 +51,7 @@ Group = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class RunTraits:
     """What is compared."""
 
     path: str
@@ -67,7 +67,7 @@ class Traits:
     """What could not be read, a sentence each: nothing is known of it."""
 
 
-def of(run: KeptRun) -> Traits:
+def of(run: KeptRun) -> RunTraits:
     """The traits of a run, as far as it was kept."""
     facts: dict[Group, str] = {}
     sets: dict[Group, frozenset[str]] = {}
@@ -84,7 +84,7 @@ def of(run: KeptRun) -> Traits:
         orders.update(_of_events([e for e in run.events if e["time"] <= until]))
     if case is not None and case.wire:
         _of_wires(case, until, sets, orders)
-    return Traits(str(run.path), facts, sets, orders, durations, run.problems + broken)
+    return RunTraits(str(run.path), facts, sets, orders, durations, run.problems + broken)
 
 
 def _of_verdict(run: KeptRun, facts: dict[Group, str], durations: dict[Group, float]) -> None:

@@ -1,0 +1,1 @@
+"""Which of the papers' requirements are covered, by what, and how they came out (``lab requirements``)."""
