@@ -9,6 +9,9 @@ from lab.errors import LabBroke
 from lab.wire import esp
 from lab.wire.esp import Key, Opened, Sealed
 
+MOST_KEPT = 20_000
+"""Packets that are kept opened, for the next wire that has them: some 30 MB."""
+
 
 class Unsealer:
     """Opens what is sealed. NAT changes headers around ESP, and nothing in it."""
@@ -33,5 +36,6 @@ class Unsealer:
             except (LabBroke, ValueError):
                 # An algorithm without a reader, or a key that does not fit it: the packet stays closed.
                 opened = Opened(None, False, 0, None)
-            self._known[sealed.data] = opened
+            if len(self._known) < MOST_KEPT:
+                self._known[sealed.data] = opened
         return opened

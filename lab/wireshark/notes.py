@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lab.dissect.naming import names_of
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.verdict import Result
+from lab.wire.decode import Packet
 from lab.wire.dialled import FRAMES
 from lab.wireshark import annotated, tls_secrets
 from lab.wireshark.annotated import Notes
@@ -24,15 +27,23 @@ def write(case: Case, result: Result) -> None:
     comments = _comments(result)
     for capture in sorted((case.run_dir / "wire").glob("*.pcapng")):
         segment = capture.stem
+        by_esp = tls_secrets.carried(_packets(case, segment), sealed)
         annotated.annotate(
             capture,
             Notes(
                 names=addresses,
                 description="" if capture.name == FRAMES else describe(case.topology, segment),
-                secrets=tls_secrets.secrets_in(capture, sessions, sealed),
+                secrets=tls_secrets.secrets_in(capture, sessions, by_esp),
                 comments=comments.get(segment, {}),
             ),
         )
+
+
+def _packets(case: Case, segment: str) -> Iterator[Packet | None]:
+    """The IP packets of a wire, or those that telephone calls carried."""
+    if f"{segment}.pcapng" == FRAMES:
+        return (item.data for item in case.all_carried)
+    return (frame.ip for frame in case.wire.get(segment, ()))
 
 
 def describe(topology: Topology, segment: str) -> str:

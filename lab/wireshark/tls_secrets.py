@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from lab.wire import esp
+from lab.wire.decode import Packet
 from lab.wire.esp import Opened, Sealed
 
 KEY_LOG = "keys/tls.keylog"
@@ -48,16 +50,27 @@ def sealed_sessions(
     return found
 
 
+def carried(packets: Iterable[Packet | None], sealed: Mapping[bytes, bytes]) -> set[bytes]:
+    """The random values of the sessions whose ESP is among these packets."""
+    if not sealed:
+        return set()
+    esp_packets = (esp.sealed(packet) for packet in packets if packet is not None)
+    marks = (each.data[:_MARK] for each in esp_packets if each is not None)
+    return {sealed[mark] for mark in marks if mark in sealed}
+
+
 def secrets_in(
-    capture: Path, sessions: Mapping[bytes, bytes], sealed: Mapping[bytes, bytes]
+    capture: Path, sessions: Mapping[bytes, bytes], by_esp: Collection[bytes] = ()
 ) -> bytes:
-    """The lines of the key log for the sessions that a capture has; nothing without TLS."""
+    """The lines of the key log for the sessions that a capture has; nothing without TLS.
+
+    ``by_esp``: the random values of those that it has in ESP.
+    """
     if not sessions or not capture.stat().st_size:
         return b""
     with (
         capture.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        randoms = {found[1] for found in _HELLO.finditer(data)}
-        randoms |= {random for mark, random in sealed.items() if data.find(mark) >= 0}
+        randoms = {found[1] for found in _HELLO.finditer(data)}.union(by_esp)
     return b"".join(sessions[random] for random in sessions if random in randoms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -157,6 +158,33 @@ def test_the_command_for_wireshark(
     assert "this opens it:" in err
     # A run of an earlier version, or one that was ended, has no folder yet.
     assert (folder / "esp_sa").read_text().count("IPv4") >= 2
+
+
+def test_who_may_not_write_there_has_a_copy(
+    run_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wireshark complains where it cannot note which files were open."""
+    program = tmp_path / "bin" / "wireshark"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'cat "$WIRESHARK_CONFIG_DIR"/esp_sa >{tmp_path}/sas\n'
+        f'echo "$WIRESHARK_CONFIG_DIR" >{tmp_path}/where\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(os, "access", lambda _, mode, **__: mode != os.W_OK)
+
+    assert said(capsys, "wireshark", str(run_dir))[0] == 0
+
+    where = Path((tmp_path / "where").read_text().strip())
+    assert not where.is_relative_to(run_dir)
+    assert not where.exists()
+    assert (tmp_path / "sas").read_text() == (run_dir / "keys/wireshark/esp_sa").read_text()
 
 
 def test_it_opens_what_is_asked_for(

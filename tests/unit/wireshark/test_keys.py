@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.dissect import Unsealer
+from lab.wire import decode, esp
 from lab.wire.esp import Key
 from lab.wireshark import ike_keys, profile, tls_secrets
+from tests.recordings import archive
 
 COOKIES = "4E D8 B9 13 D9 91 CA 85 F6 CC 70 41 6F 1E 02 3F"
 
@@ -152,7 +155,28 @@ def test_a_capture_gets_the_secrets_of_its_own_sessions(tmp_path: Path) -> None:
     capture = tmp_path / "lan.pcapng"
     capture.write_bytes(b"..\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + own + b"...")
 
-    assert tls_secrets.secrets_in(capture, sessions, {}) == sessions[own]
+    assert tls_secrets.secrets_in(capture, sessions) == sessions[own]
+    assert tls_secrets.secrets_in(capture, sessions, {other}) == sessions[own] + sessions[other]
     capture.write_bytes(b"an ESP packet")
-    assert tls_secrets.secrets_in(capture, sessions, {b"ESP pack": other}) == sessions[other]
-    assert tls_secrets.secrets_in(capture, sessions, {}) == b""
+    assert tls_secrets.secrets_in(capture, sessions, {other}) == sessions[other]
+    assert tls_secrets.secrets_in(capture, sessions) == b""
+
+
+def test_esp_that_carries_a_session_is_known_on_every_wire(tmp_path: Path) -> None:
+    run_dir = archive.unpack("vpn-nat", tmp_path)
+    outside, inside = (
+        [frame.ip for frame in decode.read(run_dir / "wire" / f"{name}.pcapng")]
+        for name in ("fw-inet", "lan")
+    )
+    opened = Unsealer.read(run_dir)
+    sealed = [found for packet in outside if packet and (found := esp.sealed(packet))]
+    pairs = [(each, opened(each)) for each in sealed]
+    hello = next(p.payload for _, each in pairs if (p := each.inner) and b"sas-1" in p.payload)
+    at = hello.index(b"\x16\x03\x01") + 11
+    sessions = {hello[at : at + 32]: b"a line\n", bytes(32): b"another\n"}
+
+    marks = tls_secrets.sealed_sessions(pairs, sessions)
+
+    assert tls_secrets.carried(inside, marks) == {hello[at : at + 32]}
+    assert tls_secrets.carried(inside, {}) == set()
+    assert tls_secrets.carried([None], marks) == set()
