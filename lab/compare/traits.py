@@ -201,7 +201,8 @@ def _of_wires(
             pairs.add(
                 f"{each.protocol} {each.message.partition(' of a packet')[0]}: {near} to {far}"
             )
-        else:
+        elif not each.message.lower().endswith(" informational"):
+            # One that is encrypted asks if the other end lives, or takes leave: when it is told to, or idle.
             said.setdefault(f"{each.protocol} of {near} to {far}", []).append(each)
     for segment, names in protocols.items():
         sets["protocols", f"on {segment}"] = frozenset(names)

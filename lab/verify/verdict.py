@@ -124,11 +124,12 @@ def summary(outcome: Result, *, colour: bool, every: bool = False, option: str =
     the command has for that.
     """
     other = [f for f in outcome.findings if f.verdict is not Verdict.failed]
-    lines = paragraphs(other, colour=colour)
+    width = max((len(f.requirement) for f in outcome.findings), default=0)
+    lines = paragraphs(other, colour=colour, width=width)
     if outcome.diagnosis:
         lines.append(_folded(f"diagnosis: {outcome.diagnosis}", 0))
     bad = [_bare(finding, outcome) for finding in failed(outcome, every=every)]
-    lines += paragraphs(bad, colour=colour)
+    lines += paragraphs(bad, colour=colour, width=width)
     if not every and (rest := follow_line(outcome, option)):
         lines.append(_folded(rest, 0))
     lines.append(closing_line(outcome, colour=colour))
@@ -159,9 +160,9 @@ def _bare(finding: Finding, outcome: Result) -> Finding:
     return replace(finding, seen=finding.seen.removesuffix(f"; {outcome.diagnosis}"))
 
 
-def paragraphs(findings: Sequence[Finding], *, colour: bool) -> list[str]:
-    """The lines of one paragraph a finding, failures in full; for people."""
-    width = max((len(f.requirement) for f in findings), default=0)
+def paragraphs(findings: Sequence[Finding], *, colour: bool, width: int = 0) -> list[str]:
+    """The lines of one paragraph a finding, failures in full; ``width`` is of the names, at least."""
+    width = max([width, *(len(f.requirement) for f in findings)])
     lines = []
     for finding in findings:
         word = _painted(f"{finding.verdict.value:14}", _COLOURS[finding.verdict], colour)
