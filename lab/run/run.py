@@ -78,6 +78,8 @@ class Run:
         """As whom the command runs; None: as root."""
         self.script: Script | None = None
         """Of a life, which is lived in the place of the topology's own scenario."""
+        self.cause = ""
+        """What ``judge`` found to have gone wrong, for programs (``Diagnosis.cause``); empty: nothing."""
         self._started = time.monotonic()
         self.notes: tuple[str, ...] = ()
         """What was decided for the user, who must know it: sentences without a full stop."""
@@ -216,13 +218,9 @@ class Run:
         """Have an agent live a life on its host: a user's, a line for a shell here, or the lab's own."""
         self.script = script
         order = Order(
-            run_dir=os.fspath(self.run_dir),
-            verb="life",
-            node=self.topology.agents[0],
-            quiet=quiet,
-            agent=agent,
-            cwd=os.fspath(Path.cwd()),
-        )
+            run_dir=os.fspath(self.run_dir), verb="life", node=self.topology.agents[0], quiet=quiet,
+            agent=agent, cwd=os.fspath(Path.cwd()),
+        )  # fmt: skip
         return self._run_order(order, stdin=False)
 
     def _run_order(self, order: Order, *, stdin: bool) -> int:
@@ -289,7 +287,8 @@ class Run:
         if record is not None:
             findings, first = verify.sort_out(case, verify.judge(case))
             found = verify.diagnose(case)
-            diagnosis = _losses(record) or ("" if found.cause == verify.NOTHING else str(found))
+            self.cause = "" if found.cause == verify.NOTHING else found.cause
+            diagnosis = _losses(record) or (str(found) if self.cause else "")
             if record.broke_off:
                 diagnosis = f"the run broke off: {record.error.splitlines()[0]}"
         result = verdict.result(

@@ -1,0 +1,88 @@
+"""What is right about a run, and what is not: with a fault it is the diagnosis that counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.matrix import planned
+from lab.matrix.job import Came, JobOutcome
+from lab.ways import faults
+from tests.unit.matrix.made_up import finding, job, outcome
+from tests.unit.verify.stage import topology
+
+HELD, FAILED = finding("OUT-23"), finding("OUT-23", "fail")
+PSK = job("vpn", "wrong-psk", cause="wrong-psk", survives=False, about=("vpn",))
+DIES = job("vpn", "gateway-dies", cause="gateway-died", survives=True, about=("vpn",))
+
+
+def of_fault(told: str, *findings: dict[str, Any], of: Any = PSK, **more: Any) -> JobOutcome:
+    return outcome(of, *findings, cause=told, **{"tried": ("vpn",), **more})
+
+
+@pytest.mark.parametrize(
+    ("found", "came", "status"),
+    [
+        (outcome(job(), HELD), Came.right, 0),
+        (outcome(job(), HELD, FAILED), Came.wrong, 1),
+        (outcome(job(), verdict={}, status=3), Came.broke, 3),
+        (outcome(job(), verdict={}, status=1), Came.broke, 4),
+        (outcome(job(), HELD, status=130), Came.ended, 130),
+        (of_fault("wrong-psk", FAILED), Came.right, 0),
+        (of_fault("gateway-died", HELD, of=DIES), Came.right, 0),
+        # Told as another one, as nothing, or as itself though it did no harm.
+        (of_fault("no-common-proposal", FAILED), Came.wrong, 1),
+        (of_fault("", FAILED), Came.wrong, 1),
+        (of_fault("wrong-psk", HELD), Came.wrong, 1),
+        (of_fault("gateway-died", FAILED, of=DIES), Came.wrong, 1),
+        # What the lab itself must do holds in every run.
+        (of_fault("wrong-psk", FAILED, finding("g6", "fail")), Came.wrong, 1),
+        # Another way came first, and led home: nobody can see the fault.
+        (of_fault("", HELD, tried=("direct",)), Came.unmet, 0),
+        (of_fault("", FAILED, tried=("direct",)), Came.wrong, 1),
+        (of_fault("busy", HELD, tried=("direct",)), Came.wrong, 1),
+        (of_fault("", HELD), Came.wrong, 1),
+    ],
+)
+def test_how_a_run_came_out(found: JobOutcome, came: Came, status: int) -> None:
+    assert found.came is came
+    assert found.exit_status == status
+
+
+def test_a_broken_lab_says_nothing_of_a_fault() -> None:
+    found = of_fault("wrong-psk", FAILED, status=4)
+    found.verdict["verdict"] = "error"
+
+    assert (found.came, found.exit_status) == (Came.broke, 4)
+
+
+def test_without_faults_there_is_a_run_a_topology() -> None:
+    jobs = planned.plan(["vpn", "failover"], with_faults=False)
+
+    assert [(each.number, each.title, each.folder) for each in jobs] == [
+        (0, "vpn", "vpn"),
+        (1, "failover", "failover"),
+    ]
+    assert jobs[1].ways == ("vpn", "modem")
+    assert {"vpn", "dial"} <= {*jobs[1].kinds}
+
+
+def test_with_faults_there_is_a_run_for_each_that_applies() -> None:
+    jobs = planned.plan(["direct-ipv6", "vpn"], with_faults=True)
+
+    for name in ("direct-ipv6", "vpn"):
+        own = [each for each in jobs if each.topology == name]
+        assert [each.fault for each in own] == [f.name for f in faults.applicable(topology(name))]
+    by = {each.folder: each for each in jobs}
+    assert by["direct-ipv6.ipv6-broken"].cause == "lookups-lost"
+    assert by["vpn.wrong-psk"].cause == "wrong-psk"
+    assert not by["vpn.wrong-psk"].survives
+    assert by["vpn.gateway-dies"].survives
+    assert by["vpn.wrong-psk"].about == ("vpn",)
+
+
+def test_two_files_of_one_name_have_a_folder_each() -> None:
+    jobs = planned.plan(["direct", "direct"], with_faults=False)
+
+    assert [each.folder for each in jobs] == ["direct", "direct-2"]
