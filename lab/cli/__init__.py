@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "life": "have an agent, the lab's or yours, live through a script of events, and judge it by requirement",
     "up": "bring a topology up and leave it up",
     "status": "say which labs are up",
+    "watch": "show a lab that is up as it goes on: ways, sessions, SAs, calls, rules, events",
     "exec": "run a command in a node of a lab that is up",
     "shell": "open a shell in a node of a lab that is up",
     "path": "bring a way home of a lab that is up, up or down",

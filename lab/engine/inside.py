@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,21 @@ from lab.linux import syscalls
 if TYPE_CHECKING:
     from lab.inside.containers import Containers
     from lab.inside.running import RunningLab
+    from lab.record.look import Look
+
+
+def colourful() -> bool:
+    """Whether standard error shows colours (https://no-color.org)."""
+    dumb = os.environ.get("TERM", "dumb") == "dumb"
+    return os.isatty(2) and not dumb and "NO_COLOR" not in os.environ
+
+
+def columns() -> int:
+    """How wide standard error is, where it is a terminal; 0 elsewhere: nothing is folded in a log."""
+    if not os.isatty(2):
+        return 0
+    wanted = os.environ.get("COLUMNS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else os.get_terminal_size(2).columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +62,18 @@ class Order:
     way: str = ""
     """Which way is to go up or down, by the host ``node``; empty: the first that comes, or what is up."""
 
+    colour: bool = field(default_factory=colourful)
+    columns: int = field(default_factory=columns)
+    """How the story looks on the host's standard error: ``lab.record.look``."""
     agent: str = ""
     """Of a life: the user's agent, a line for a shell in the folder ``cwd``; empty: the lab's own."""
     cwd: str = ""
+
+    @property
+    def look(self) -> Look:
+        from lab.record.look import Look
+
+        return Look(colour=self.colour, columns=self.columns)
 
     def argv(self) -> tuple[str, ...]:
         return (json.dumps(asdict(self)),)
@@ -119,7 +143,7 @@ def _carry_out(order: Order) -> int:
     run_dir = Path(order.run_dir)
     topology = codec.load(Topology, (run_dir / MODEL_FILE).read_text())
 
-    story, containers = Story(run_dir, silent=order.quiet), _containers(order)
+    story, containers = Story(run_dir, silent=order.quiet, look=order.look), _containers(order)
     with start_lab(topology, run_dir, story, containers) as lab:
         if order.verb in ("scenario", "life"):
             return _by_itself(lab, order)

@@ -26,6 +26,11 @@ class Explained:
     __slots__ = ()
 
     @property
+    def went_wrong(self) -> bool:
+        """Whether something did not come about that was to: by the cause, or by what it is (``bad``)."""
+        return bool(getattr(self, "bad", False) or getattr(self, "cause", None))
+
+    @property
     def why(self) -> str:
         """The cause in words; empty if there is none."""
         cause: Cause | None = getattr(self, "cause", None)

@@ -32,10 +32,11 @@ class _Declared:
     topic: ClassVar[str] = "path"
     """A word of up to eight letters before the sentence: a protocol or a part of the lab."""
     tells: ClassVar[str] = ""
+    bad: ClassVar[bool] = False  # a failure, also where it has no cause
 
-    def __init_subclass__(cls, *, topic: str = "", tells: str = "") -> None:
+    def __init_subclass__(cls, *, topic: str = "", tells: str = "", bad: bool = False) -> None:
         cls.topic = topic or cls.topic
-        cls.tells = tells
+        cls.tells, cls.bad = tells, bad
         dataclass(frozen=True, kw_only=True, repr=False, eq=False)(cls)
 
 
@@ -85,7 +86,7 @@ class LabUp(Event, topic="lab"):
         return f"{self.topology}: {', '.join(runs(self.nodes))}"
 
 
-class NodeDied(Event, topic="fault", tells="{source} dies"):
+class NodeDied(Event, topic="fault", tells="{source} dies", bad=True):
     """A fault killed a node: no packet leaves or enters it any more."""
 
 
@@ -93,7 +94,7 @@ class FaultPassed(Event, topic="fault", tells="{source} loses nothing any more")
     """A fault that passes has ended at a node. All agents call home once more."""
 
 
-class BrokeOff(Event, topic="lab"):
+class BrokeOff(Event, topic="lab", bad=True):
     """An error ended the run before the run's own end."""
 
     blame: Blame
@@ -115,7 +116,7 @@ class WayUp(Event):
     way: str
 
 
-class WayFailed(Event):
+class WayFailed(Event, bad=True):
     """The way did not come up."""
 
     way: str
@@ -134,7 +135,7 @@ class CalledByOne(Event, tells="{source} calls home once more, by {family} alone
     """``IPv4``, ``IPv6``."""
 
 
-class WayLost(Event, tells="{source} has lost its way home, and looks for another"):
+class WayLost(Event, tells="{source} has lost its way home, and looks for another", bad=True):
     """A call home failed by a way that was up; the way, or a later one, is brought up now."""
 
     way: str
@@ -147,7 +148,7 @@ class BackupTried(Event, tells="{source}: {way} works; now {backup}, which is th
     backup: str
 
 
-class PathFailed(Event):
+class PathFailed(Event, bad=True):
     """No way of an agent came up."""
 
     again: bool = False
@@ -159,17 +160,16 @@ class PathFailed(Event):
         return f"did not come up{' again' if self.again else ''}: {self.words}"
 
 
-class PathLost(Event, tells="{words}"):
+class PathLost(Event, tells="{words}", bad=True):
     """A way was lost while it was put to the test, after the calls home had got through."""
 
     words: str
 
 
-class PppUp(
-    Event,
-    topic="PPP",
-    tells="{source} is {local_ip} on {interface}, {gateway} is {peer_ip}, MTU {mtu}",
-):
+_PPP_UP = "{source} is {local_ip} on {interface}, {gateway} is {peer_ip}, MTU {mtu}"
+
+
+class PppUp(Event, topic="PPP", tells=_PPP_UP):
     """IPCP is open (RFC 1332)."""
 
     gateway: str

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from lab import codec
 from lab.record.event import Event
+from lab.record.look import PLAIN, Look
 
 EVENTS = "events.jsonl"
 
@@ -21,9 +22,10 @@ EVENTS = "events.jsonl"
 class Story:
     """Lines such as ``   0.412 s  IKE  hmc and vpn1 agreed on 3DES_CBC``; none if silent."""
 
-    def __init__(self, run_dir: Path, *, silent: bool = False) -> None:
+    def __init__(self, run_dir: Path, *, silent: bool = False, look: Look = PLAIN) -> None:
         self._events = run_dir / EVENTS
         self._silent = silent
+        self._look = look
         self._started = time.time()
         self.also: Callable[[str], object] | None = None
         """Who else hears each sentence: the command that asked for what happens now."""
@@ -41,10 +43,9 @@ class Story:
         elapsed_s = event.time - self._started
         # As it is now: pytest puts another one there for each test.
         stream = sys.stderr
-        sentence = f"{elapsed_s:9.3f} s  {event.topic:<8} {event.sentence}"
-        print(sentence, file=stream, flush=True)
+        print(self._look.line(elapsed_s, event), file=stream, flush=True)
         if (also := self.also) is not None:
-            also(sentence)
+            also(PLAIN.line(elapsed_s, event))
 
     def put_in_order(self) -> None:
         """Sort the file by the time of the events: some are noticed after others that came later."""

@@ -12,7 +12,7 @@ class CharonComplained(Event, topic="IKE"):
     cause: CharonCause
 
 
-class PoolExhausted(Event, topic="L2TP"):
+class PoolExhausted(Event, topic="L2TP", bad=True):
     """A gateway refused a call, as it had no address left. The source is the gateway."""
 
 
