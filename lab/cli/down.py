@@ -52,8 +52,9 @@ def _down(entry: registry.Entry, args: argparse.Namespace) -> int:
     else:
         every = args.all_findings
         summary = verdict.summary(
-            result, colour=streams.colourful(), every=every, option="--all-findings"
-        )
+            result, colour=streams.colourful(), every=every, option="--all-findings",
+            columns=streams.columns(),
+        )  # fmt: skip
         sys.stdout.write(summary)
         print(f"\nrun directory: {run.shown_dir}", file=sys.stderr)
     return result.exit_status

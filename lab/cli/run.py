@@ -95,7 +95,11 @@ def _run(args: argparse.Namespace, command: tuple[str, ...], image: PlanImage | 
     if args.json:
         print(run.verdict_text)
     elif not command or stood_in:
-        sys.stdout.write(verdict.summary(result, colour=streams.colourful(), every=args.all))
+        sys.stdout.write(
+            verdict.summary(
+                result, colour=streams.colourful(), every=args.all, columns=streams.columns()
+            )
+        )
     else:
         _tell(run, result, status, quiet=args.quiet, every=args.all)
     if not args.quiet:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 
 from lab.errors import PrerequisiteError
 
+PAGE_COLUMNS = 100
+"""Where there is no terminal."""
 _DRAWN = str.maketrans({
     "●": "*", "◌": "o", "┃": "|", "│": "|", "┇": ":", "┐": ".", "┘": "'",
 })  # fmt: skip
@@ -48,6 +51,13 @@ def _draw(error: UnicodeError) -> tuple[str | bytes, int]:
 def colourful() -> bool:
     """Whether standard output shows colours (https://no-color.org)."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def columns() -> int:
+    """How wide what goes to standard output may be: as the terminal, or as COLUMNS says; else a page."""
+    if not sys.stdout.isatty():
+        return PAGE_COLUMNS
+    return shutil.get_terminal_size((PAGE_COLUMNS, 24)).columns
 
 
 def not_written(error: OSError) -> PrerequisiteError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,9 +12,7 @@ from typing import Any
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify.finding import Finding, Verdict
-
-_COLOURS = {Verdict.held: "32", Verdict.failed: "31", Verdict.not_applicable: "33"}
-_WIDTH = 100
+from lab.verify.findings_table import COLUMNS, FindingsTable, fold, painted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,22 +114,31 @@ def write(path: Path, outcome: Result) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def summary(outcome: Result, *, colour: bool, every: bool = False, option: str = "--all") -> str:
-    """One paragraph a finding, for people: what held, then why the rest failed, and what broke first.
+def summary(
+    outcome: Result,
+    *,
+    colour: bool,
+    every: bool = False,
+    option: str = "--all",
+    columns: int = COLUMNS,
+) -> str:
+    """A run for people: why it failed, what broke first, and a table of all that was judged.
 
-    What only follows from that is counted in one line, unless ``every`` finding is wanted; ``option`` is what
-    the command has for that.
+    Failures stand at the head, then what was not put to the test, then what held. What only follows from what
+    broke first is counted in one line, unless ``every`` finding is wanted; ``option`` is what the command has
+    for that. ``columns``: how wide the terminal is.
     """
-    other = [f for f in outcome.findings if f.verdict is not Verdict.failed]
-    width = max((len(f.requirement) for f in outcome.findings), default=0)
-    lines = paragraphs(other, colour=colour, width=width)
+    table = FindingsTable(outcome.findings, colour=colour, columns=columns)
+    lines = []
     if outcome.diagnosis:
-        lines.append(_folded(f"diagnosis: {outcome.diagnosis}", 0))
-    bad = [_bare(finding, outcome) for finding in failed(outcome, every=every)]
-    lines += paragraphs(bad, colour=colour, width=width)
+        lines.append(fold(f"diagnosis: {outcome.diagnosis}", 0, columns))
+    lines.append(table.heading)
+    lines += table.rows([_bare(finding, outcome) for finding in failed(outcome, every=every)])
     if not every and (rest := follow_line(outcome, option)):
-        lines.append(_folded(rest, 0))
-    lines.append(closing_line(outcome, colour=colour))
+        lines.append(fold(rest, 0, columns))
+    for verdict in (Verdict.not_applicable, Verdict.held):
+        lines += table.rows([f for f in outcome.findings if f.verdict is verdict])
+    lines.append(closing_line(outcome, colour=colour, columns=columns))
     return "\n".join(lines) + "\n"
 
 
@@ -160,19 +166,9 @@ def _bare(finding: Finding, outcome: Result) -> Finding:
     return replace(finding, seen=finding.seen.removesuffix(f"; {outcome.diagnosis}"))
 
 
-def paragraphs(findings: Sequence[Finding], *, colour: bool, width: int = 0) -> list[str]:
-    """The lines of one paragraph a finding, failures in full; ``width`` is of the names, at least."""
-    width = max([width, *(len(f.requirement) for f in findings)])
-    lines = []
-    for finding in findings:
-        word = _painted(f"{finding.verdict.value:14}", _COLOURS[finding.verdict], colour)
-        lines.append(f"{finding.requirement:{width}}  {word}  {_folded(finding.seen, width + 18)}")
-        if finding.verdict is Verdict.failed:
-            lines.append(f"{'':{width}}  {'expected':14}  {_folded(finding.expected, width + 18)}")
-            for evidence in finding.evidence:
-                numbers = ", ".join(map(str, evidence.frames))
-                lines.append(f"{'':{width}}  {'frames':14}  {evidence.segment}: {numbers}")
-    return lines
+def paragraphs(findings: Sequence[Finding], *, colour: bool, columns: int = COLUMNS) -> list[str]:
+    """The lines of one paragraph a finding, failures in full; for people."""
+    return FindingsTable(findings, colour=colour, columns=columns).rows(findings)
 
 
 def failures(outcome: Result, *, every: bool = False) -> str:
@@ -180,26 +176,19 @@ def failures(outcome: Result, *, every: bool = False) -> str:
     told = [f"{f.requirement} failed: {f.seen}" for f in failed(outcome, every=every)]
     if not every and (rest := follow_line(outcome)):
         told.append(rest)
-    return "".join(f"{_folded(text, 2)}\n" for text in told)
+    return "".join(f"{fold(text, 2)}\n" for text in told)
 
 
-def closing_line(outcome: Result, *, colour: bool) -> str:
+def closing_line(outcome: Result, *, colour: bool, columns: int = 0) -> str:
     """The verdict, the counts, and how long it took by both clocks."""
     counts = {v: sum(f.verdict is v for f in outcome.findings) for v in Verdict}
-    word = _painted(outcome.verdict, "32" if outcome.verdict == "pass" else "31", colour)
     fault = f" with fault {outcome.fault}" if outcome.fault else ""
-    return (
-        f"{outcome.topology}{fault}: {word}, {counts[Verdict.held]} held, "
+    line = (
+        f"{outcome.topology}{fault}: {outcome.verdict}, {counts[Verdict.held]} held, "
         f"{counts[Verdict.failed]} failed, "
         f"{counts[Verdict.not_applicable]} not put to the test; {outcome.lab_s:.1f} s in the lab, "
         f"{outcome.wall_s:.1f} s on the wall"
     )
-
-
-def _folded(text: str, indent: int) -> str:
-    lines = textwrap.wrap(text, max(40, _WIDTH - indent), break_on_hyphens=False) or [""]
-    return ("\n" + " " * indent).join(lines)
-
-
-def _painted(text: str, code: str, colour: bool) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+    told = fold(line, 0, columns) if columns else line
+    code = "32" if outcome.verdict == "pass" else "31"
+    return told.replace(f": {outcome.verdict},", f": {painted(outcome.verdict, code, colour)},", 1)
