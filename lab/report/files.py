@@ -9,6 +9,7 @@ from lab import codec
 from lab.linux.firewall import allow_counters
 from lab.markup import Markup, fill, join
 from lab.names import count
+from lab.report import timeline
 from lab.report.material import Material
 from lab.report.parts import fold, listing, seconds, section, size, table
 from lab.topology.model import AllowRule, Topology
@@ -17,6 +18,9 @@ MOST_LOG_BYTES = 24_000
 """Of one log: its beginning and its end."""
 MOST_LOGS_BYTES = 400_000
 """Of all logs of a report."""
+MOST_EVENTS = 300
+_TOLD = ("event", "log", "ledger", "fault")
+"""Kinds of entries of a timeline."""
 _LOGS = ("*/*.log", "*/syslog", "*.log")
 
 
@@ -172,17 +176,30 @@ def _pieces(topology: Topology, whole: dict[str, object]) -> list[tuple[str, obj
 
 
 def story(material: Material) -> Markup:
-    """What happened, as the run told it."""
-    if material.case is None:
+    """What happened, from events, logs and ledgers; packets are told by the ladders."""
+    if material.case is None or material.result is None:
         return Markup("")
-    told = [
-        (seconds(event.time - material.start), event.topic, event.source, event.sentence)
-        for event in material.case.events
-        if event.sentence
+    found = [
+        entry
+        for entry in timeline.entries(material.case, material.result)
+        if entry["kind"] in _TOLD and entry["text"]
     ]
-    if not told:
+    if not found:
         return Markup("")
-    columns = ("#Time", "Topic", "Node", "What happened")
-    return section(
-        "story", "What happened", table("story-table", "Events in order", columns, told[:300])
+    rows = [
+        (
+            seconds(entry["time"] - material.start),
+            entry["source"],
+            entry["kind"],
+            entry["text"],
+        )
+        for entry in found[:MOST_EVENTS]
+    ]
+    columns = ("#Time", "Node", "Told by", "What happened")
+    content = table(
+        "story-table", "Events, logs and the servers' ledger in one order", columns, rows
     )
+    if rest := len(found) - len(rows):
+        told = f"{count(rest, 'event')} more are in {timeline.TIMELINE}, with all packets."
+        content = join([content, fill('<p class="left-out">{told}</p>', told=told)])
+    return section("story", "What happened", content)

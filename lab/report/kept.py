@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import shutil
 import struct
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -90,10 +93,9 @@ class KeptRun:
         problems: list[str] = []
         case = Case(self.topology, self.record or Record(), self.path)
         wire = {}
-        wanted = [segment.name for segment in self.topology.segments]
-        for name in wanted:
-            capture = self.path / "wire" / f"{name}.pcapng"
-            wire[name] = fragments.joined(frames_of(capture, name, problems))
+        with _captures(self.path / "wire", problems) as folder:
+            for name in (segment.name for segment in self.topology.segments):
+                wire[name] = fragments.joined(frames_of(folder / f"{name}.pcapng", name, problems))
         case.__dict__["wire"] = {name: frames for name, frames in wire.items() if frames}
         try:
             _ = case.all_carried
@@ -101,6 +103,28 @@ class KeptRun:
             problems.append(f"{error.message}; the calls are left out")
             case.__dict__["all_carried"] = []
         return case, tuple(problems)
+
+
+@contextlib.contextmanager
+def _captures(folder: Path, problems: list[str]) -> Iterator[Path]:
+    """Where the captures are; of a run that is still going, a copy of what came so far."""
+    spool = folder / pcapng.SPOOL
+    if not spool.exists():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="lab-report-") as place:
+        copy = Path(place) / pcapng.SPOOL
+        try:
+            shutil.copyfile(spool, copy)
+            pcapng.convert(copy)
+        except (LabError, OSError, ValueError):
+            yield folder  # What is missing is told by the name of the capture.
+            return
+        problems.append(
+            f"the packets are those of {shown(spool)}, where the latest may not be written yet; "
+            "lab capture LINK shows them as they come, and lab down writes all"
+        )
+        yield Path(place)
 
 
 def _check(path: Path) -> None:

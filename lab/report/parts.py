@@ -47,9 +47,8 @@ def table(
             fill("<td{kind}>{cell}</td>", kind=kind, cell=cell)
             for kind, cell in zip(classes[1:], rest, strict=True)
         ]
-        lines.append(
-            fill('<tr><th scope="row">{first}</th>{rest}</tr>', first=first, rest=join(cells))
-        )
+        row = '<tr><th scope="row"{kind}>{first}</th>{rest}</tr>'
+        lines.append(fill(row, kind=classes[0], first=first, rest=join(cells)))
     return fill(
         '<div class="scroll" tabindex="0" role="region" aria-labelledby="{ident}">'
         '<table><caption id="{ident}">{caption}</caption><thead><tr>{head}</tr></thead>'
@@ -61,11 +60,12 @@ def table(
     )
 
 
-def listing(ident: str, label: str, text: str) -> Markup:
+def listing(ident: str, label: str, text: str, kind: str = "") -> Markup:
     """A text as it is, which can be reached by keyboard to be scrolled."""
     return fill(
-        '<pre id="{ident}" tabindex="0" role="region" aria-label="{label}">{text}</pre>',
+        '<pre id="{ident}" class="{kind}" tabindex="0" role="region" aria-label="{label}">{text}</pre>',
         ident=ident,
+        kind=kind,
         label=label,
         text=text,
     )
@@ -75,7 +75,7 @@ def copied(ident: str, label: str, text: str) -> Markup:
     """A text that is made to be copied; the button is there where scripts run."""
     return fill(
         '{text}<button type="button" class="copy" hidden data-of="{ident}">Copy</button>',
-        text=listing(ident, label, text),
+        text=listing(ident, label, text, "command"),
         ident=ident,
     )
 

@@ -41,7 +41,7 @@ def make(material: Material) -> Markup:
         zones=join(_zone(y, name) for y, name in grid.zones),
         lines=join(_line(material, line) for line in grid.lines),
         boxes=join(
-            _box(shown, node, *grid.places[node.name], material.vitals.get(node.name, _NOTHING))
+            _box(shown, node, *grid.places[node.name], _vitals(material, shown, node.name))
             for node in shown.nodes
         ),
     )
@@ -49,7 +49,7 @@ def make(material: Material) -> Markup:
         "✓ sent packets; ○ silent: packets came, and none was sent; ✕ stopped, or kept packets of a call "
         "home; ◌ nothing came. Thick lines are the way home, broken ones a way that did not come up."
     )
-    rows = [_row(shown, node, material.vitals.get(node.name, _NOTHING)) for node in shown.nodes]
+    rows = [_row(shown, node, _vitals(material, shown, node.name)) for node in shown.nodes]
     columns = ("Node", "What it is", "What it did", "#Sent", "#Received", "Addresses")
     return section(
         "picture",
@@ -64,6 +64,21 @@ def make(material: Material) -> Markup:
             ),
         ),
     )
+
+
+def _vitals(material: Material, topology: Topology, name: str) -> Vitals:
+    """What a node did; of one that stands for a fleet, what all of the fleet did."""
+    members = next((f.members for f in topology.fleets if f.members[0] == name), (name,))
+    every = [material.vitals.get(member, _NOTHING) for member in members]
+    if len(every) == 1:
+        return every[0]
+    sent, received = sum(v.sent for v in every), sum(v.received for v in every)
+    for pulse in (Pulse.broken, Pulse.silent, Pulse.idle):
+        if own := [vitals for vitals in every if vitals.pulse is pulse]:
+            return Vitals(
+                pulse, f"{own[0].word[:1]} {len(own)} of {len(every)} {pulse}", sent, received
+            )
+    return Vitals(Pulse.ok, f"✓ sent {sent} packets", sent, received)
 
 
 _STATES = {"way": "was up", "down": "did not come up", "": "was not tried"}

@@ -32,7 +32,8 @@ def make(material: Material) -> Markup:
     case = material.case
     if case is None:
         return Markup("")
-    wires: dict[str, Sequence[Frame]] = dict(case.wire)
+    order = [segment.name for segment in case.topology.segments]
+    wires: dict[str, Sequence[Frame]] = {n: case.wire[n] for n in order if n in case.wire}
     if case.topology.telephone is not None:
         wires[messages.LINES] = [item.frame for item in case.all_carried]
     times = [frame.time for frames in wires.values() for frame in frames]

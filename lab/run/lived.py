@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lab import codec
+from lab import report as evidence
 from lab.life import judging, reading, report
 from lab.life.chronicle import Chronicle
 from lab.machine import sudo
 from lab.record.record import Record
 from lab.run.run import VERDICT_FILE, Run
 from lab.verify import verdict
+from lab.verify.case import Case
 from lab.verify.verdict import Result
 
 LIFE_FILE = "life.json"
@@ -26,7 +28,7 @@ class Lived(NamedTuple):
 
 
 def judge(run: Run, script: str) -> Lived:
-    """Judge a life, and write ``life.json``, ``verdict.json`` and ``report.txt``."""
+    """Judge a life, and write ``life.json``, ``verdict.json``, ``report.txt`` and the evidence."""
     run.collect_captures()
     record = run.record()
     life = None
@@ -47,5 +49,6 @@ def judge(run: Run, script: str) -> Lived:
     if life is not None:
         (run.run_dir / LIFE_FILE).write_text(codec.dump(life) + "\n")
         (run.run_dir / report.REPORT_FILE).write_text(report.text(life, findings))
+    evidence.write(Case(run.topology, record or Record(), run.run_dir), result)
     sudo.give_back([run.run_dir])
     return Lived(result, life)

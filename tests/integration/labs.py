@@ -87,7 +87,7 @@ class Ran:
 
     @cached_property
     def secrets(self) -> set[str]:
-        """Every secret of the run: from the model, from the SAs, and the server's private key."""
+        """Every secret of the run: of the model, the SAs, TLS sessions, and the servers' private keys."""
         found = {hidden.reveal() for _, hidden in find(self.topology, Secret)}
         keys = self.run_dir / "keys"
         pem = "".join(path.read_text() for path in keys.glob("*.pem"))
@@ -96,7 +96,9 @@ class Ran:
         esp = self.run_dir / "keys" / "esp.json"
         for sa in json.loads(esp.read_text()) if esp.exists() else ():
             found |= {sa[name].removeprefix("0x") for name in ("encryption_key", "integrity_key")}
-        return found
+        sessions = keys / "tls.keylog"
+        lines = sessions.read_text().splitlines() if sessions.exists() else ()
+        return found | {line.split()[2] for line in lines if not line.startswith("#")}
 
     @cached_property
     def told(self) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from lab.report.html import REPORT
 from lab.topology import load
 from lab.topology.family import Family
 from lab.topology.model import Role, Topology
@@ -31,6 +34,17 @@ VERDICT_KEYS = {
 }  # fmt: skip
 PUBLIC = {"ca.pem", "configuration.pub"}
 DAEMONS = {"charon", "xl2tpd", "pppd"}
+ARTEFACTS = {
+    "verdict.json",
+    "record.json",
+    "events.jsonl",
+    "timeline.jsonl",
+    REPORT,
+    "ledger.jsonl",
+}
+MOST_REPORT_BYTES = 2_000_000
+HEXADECIMAL = re.compile("(?:[0-9a-fA-F]{2})+")
+BASE64 = re.compile("[A-Za-z0-9+/_-]{16,}")
 
 # What a stranger's agent would do: read the environment, ping, and call home by curl or any other
 # client of HTTPS. The process list is taken while the path is up.
@@ -153,14 +167,67 @@ def test_no_secret_is_told(ran: Ran, runs: Runs) -> None:
     for run in (ran, *([runs.get(name, *COMMAND)] if name in FOREIGN else [])):
         hidden = run.secrets
         assert len(hidden) >= (6 if connections(run.topology) else 1)
-        told = [run.run_dir / name for name in ("verdict.json", "record.json", "events.jsonl")]
-        told += [path for path in (run.run_dir / "logs").rglob("*") if path.is_file()]
+        told = [
+            path
+            for path in run.run_dir.rglob("*")
+            if path.is_file() and _is_told(path, run.run_dir)
+        ]
+        assert {path.name for path in told} >= ARTEFACTS
         texts = {os.fspath(path): path.read_text(errors="replace") for path in told}
         texts |= {"standard output": run.stdout, "standard error": run.stderr}
         for place, text in texts.items():
-            # ESP keys would be told in hexadecimal of either case.
-            low = text.lower()
-            assert not [s for s in hidden if s in text or s.lower() in low], place
+            assert not _secrets_in(text, hidden), place
+
+
+def _is_told(path: Path, run_dir: Path) -> bool:
+    """Whether a file is for everybody: captures hold what was on the wires, keys/ is the owner's."""
+    return (
+        path.suffix not in (".pcapng", ".sqlite") and path.relative_to(run_dir).parts[0] != "keys"
+    )
+
+
+def _secrets_in(text: str, hidden: set[str]) -> set[str]:
+    """Those that are there as they are, in hexadecimal of either case, percent-encoded, or in base64."""
+    low = text.lower()
+    found = {s for s in hidden if s in text or s.lower() in low or s.encode().hex() in low}
+    found |= {s for s in hidden if quote(s, safe="") in text}
+    raw = {
+        s: [s.encode(), *([bytes.fromhex(s)] if HEXADECIMAL.fullmatch(s) else [])] for s in hidden
+    }
+    for digits in BASE64.findall(text):
+        for begin in range(4):
+            own = digits[begin:]
+            own = own[:-1] if len(own) % 4 == 1 else own + "=" * (-len(own) % 4)
+            plain = base64.b64decode(own, "-_" if {*own} & {*"-_"} else None)
+            found |= {s for s, forms in raw.items() if any(form in plain for form in forms)}
+    return found
+
+
+def test_the_search_for_secrets_finds_each_form() -> None:
+    hidden = {"hunter2-of-the-lab/+", "00ff10aa55cc77bb66dd22ee99884411"}
+    for each in hidden:
+        for form in (
+            each,
+            each.encode().hex().upper(),
+            quote(each, safe=""),
+            base64.b64encode(f"user:{each}".encode()).decode(),
+            base64.urlsafe_b64encode(f"us:{each}".encode()).decode(),
+        ):
+            assert _secrets_in(f"said {form}, and more", hidden) == {each}, form
+    assert _secrets_in(
+        base64.b64encode(bytes.fromhex("00ff10aa55cc77bb66dd22ee99884411")).decode(), hidden
+    )
+    assert not _secrets_in("nothing", hidden)
+
+
+def test_every_path_leaves_a_whole_report(ran: Ran) -> None:
+    page = (ran.run_dir / REPORT).read_text()
+    assert len(page.encode()) < MOST_REPORT_BYTES
+    assert "Not all of this run can be shown" not in page
+    assert all(f'id="finding-{name}"' in page for name in ran.findings)
+    for way in {way for trial in ran.record.tries for way in [trial.way]}:
+        assert f" by {way}</h3>" in page
+    assert not re.search(r"(?:src|href)=\"(?!#)", page)
 
 
 def test_a_foreign_agent_is_told_what_it_needs(foreign: Ran) -> None:

@@ -12,6 +12,8 @@ from lab.engine.run_dir import in_use
 from lab.errors import UsageError
 from lab.report.kept import KeptRun
 from lab.verify import Verdict
+from lab.wire import pcapng
+from tests.unit.wire.test_pcapng import ring_block
 
 RunDir = Callable[[str], Path]
 
@@ -112,3 +114,26 @@ def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
         KeptRun.read(tmp_path)
     with pytest.raises(UsageError, match="there is no run directory"):
         KeptRun.read(tmp_path / "nowhere")
+
+
+def test_what_a_run_that_was_killed_had_captured_is_read(run_dir: RunDir) -> None:
+    """The captures are made when a lab is down; until then all frames are in one file."""
+    path = run_dir("direct")
+    whole = KeptRun.read(path).open_case()[0]
+    assert whole is not None
+    ports = dict(enumerate(whole.wire, 1000))
+    blocks = [
+        ring_block(tuple((int(f.time * 1e9), f.data) for f in whole.wire[name]), (port,))
+        for port, name in ports.items()
+    ]
+    (path / "wire" / pcapng.SPOOL).write_bytes(pcapng.spool_header(ports) + b"".join(blocks))
+    for capture in (path / "wire").glob("*.pcapng"):
+        capture.unlink()
+    case, problems = KeptRun.read(path).open_case()
+    assert case is not None
+    assert [(n, [f.data for f in frames]) for n, frames in case.wire.items()] == [
+        (n, [f.data for f in frames]) for n, frames in whole.wire.items()
+    ]
+    assert len(problems) == 1
+    assert "frames.spool" in problems[0]
+    assert (path / "wire" / pcapng.SPOOL).exists(), "a reader changes nothing"
