@@ -11,15 +11,15 @@ from lab.topology.model import NodePlan, Topology
 from lab.topology.roles import Zone
 from lab.topology.route_map import TELEPHONE, RouteMap
 
-WIDTH, HEIGHT = 172, 64
+WIDTH, HEIGHT = 196, 64
 """Of a node's box, in pixels."""
 GAP = 26
 """Between two boxes, and around them."""
-LEFT = 92
+LEFT = 76
 """For the names of zones."""
 LANE = 30
 """Of a wire in the gap between two rows."""
-LABEL = 150
+LABEL = 130
 """Of what stands beside a wire."""
 _SIDE = 16
 

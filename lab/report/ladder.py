@@ -289,7 +289,7 @@ def _times(row: LadderRow) -> Markup:
 def _flag(row: LadderRow) -> Markup:
     told = ""
     if row.lost_at:
-        told = f"✕ {row.lost_at} did not pass it on"
+        told = f"✕ not seen unchanged beyond {row.lost_at}"
     elif not row.answered:
         told = "✕ no answer"
     return fill(' <span class="flag">{told}</span>', told=told) if told else Markup("")

@@ -16,7 +16,7 @@ from lab.topology.model import NodePlan, Topology
 from lab.topology.roles import TRAITS
 
 _NOTHING = Vitals(Pulse.idle, "◌ nothing came", 0, 0)
-_TITLE = 24
+_TITLE = 29
 """Characters of a role's title in a box."""
 
 
@@ -46,8 +46,9 @@ def make(material: Material) -> Markup:
         ),
     )
     key = (
-        "✓ sent packets; ○ silent: packets came, and none was sent; ✕ stopped, or kept packets of a call "
-        "home; ◌ nothing came. Thick lines are the way home, broken ones a way that did not come up."
+        "✓ sent packets; ○ silent: packets came, and none was sent; ✕ stopped, or kept or changed "
+        "packets of a call home; ◌ nothing came. Thick lines are the way home, broken ones a way that did "
+        "not come up."
     )
     rows = [_row(shown, node, _vitals(material, shown, node.name)) for node in shown.nodes]
     columns = ("Node", "What it is", "What it did", "#Sent", "#Received", "Addresses")

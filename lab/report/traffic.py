@@ -10,6 +10,7 @@ from lab.markup import Markup, fill, join
 from lab.report import messages
 from lab.report.material import Material
 from lab.report.parts import fold, seconds, section, size, table
+from lab.verify.case import Case
 from lab.wire.decode import ESP, ICMP, ICMPV6, TCP, UDP, Frame, Packet
 
 BARS = 96
@@ -55,6 +56,7 @@ def make(material: Material) -> Markup:
         _wires_table(material, wires),
         fold("Protocols", _protocols(case.all_packets()), prints=True),
         fold("Busiest pairs of addresses", _pairs(case.all_packets()), prints=True),
+        _sessions(case),
         fold("Bytes over time, as a table", _over_time(material, wires, since, step * BARS / 12)),
     ]
     return section("traffic", "Traffic", join(content))
@@ -96,25 +98,28 @@ def _wires_table(material: Material, wires: dict[str, Sequence[Frame]]) -> Marku
 
 
 def _protocols(packets: list[tuple[Frame, Packet]]) -> Markup:
-    counts, octets = Counter[str](), Counter[str]()
+    counts, octets = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for _, packet in packets:
-        name = _protocol(packet)
-        counts[name] += 1
-        octets[name] += packet.length
-    rows = [(name, str(n), size(octets[name])) for name, n in counts.most_common(MOST_ROWS)]
-    return table(
-        "traffic-protocols",
-        "Packets on all wires, by protocol",
-        ("Protocol", "#Packets", "#Bytes"),
-        rows,
-    )
+        key = _protocol(packet)
+        counts[key] += 1
+        octets[key] += packet.length
+    rows = [
+        (key[0], str(n), size(octets[key]), _code(key[1]))
+        for key, n in counts.most_common(MOST_ROWS)
+    ]
+    columns = ("Protocol", "#Packets", "#Bytes", "Filter of Wireshark")
+    return table("traffic-protocols", "Packets on all wires, by protocol", columns, rows)
 
 
-def _protocol(packet: Packet) -> str:
+def _protocol(packet: Packet) -> tuple[str, str]:
+    """What a packet is counted as, and what Wireshark filters by."""
     name = _PROTOCOLS.get(packet.protocol, f"IP protocol {packet.protocol}")
     ports = (packet.destination_port, packet.source_port)
     known = next((port for port in ports if port in _PORTS), 0)
-    return f"{name} {known} ({_PORTS[known]})" if known else name
+    if known:
+        return f"{name} {known} ({_PORTS[known]})", f"{name.lower()}.port == {known}"
+    plain = packet.protocol in _PROTOCOLS
+    return name, name.lower() if plain else f"ip.proto == {packet.protocol}"
 
 
 def _pairs(packets: list[tuple[Frame, Packet]]) -> Markup:
@@ -124,11 +129,40 @@ def _pairs(packets: list[tuple[Frame, Packet]]) -> Markup:
         counts[key] += 1
         octets[key] += packet.length
     rows = [
-        (f"{source} to {destination}", wire, str(n), size(octets[wire, source, destination]))
+        (
+            f"{source} to {destination}",
+            wire,
+            str(n),
+            size(octets[wire, source, destination]),
+            _code(f"{_ip(source)}.src == {source} && {_ip(source)}.dst == {destination}"),
+        )
         for (wire, source, destination), n in counts.most_common(MOST_ROWS)
     ]
-    return table(
-        "traffic-pairs", "Who sent to whom", ("Addresses", "Wire", "#Packets", "#Bytes"), rows
+    columns = ("Addresses", "Wire", "#Packets", "#Bytes", "Filter of Wireshark")
+    return table("traffic-pairs", "Who sent to whom", columns, rows)
+
+
+def _ip(address: str) -> str:
+    return "ipv6" if ":" in address else "ip"
+
+
+def _code(text: str) -> Markup:
+    return fill("<code>{text}</code>", text=text)
+
+
+def _sessions(case: Case) -> Markup:
+    """Versions and ciphers of TLS, as IBM's servers noted them; empty where there was none."""
+    counts = Counter(
+        (entry.tls_version, entry.cipher, entry.server or entry.server_ip)
+        for entry in case.ledger
+        if entry.tls_version
+    )
+    if not counts:
+        return Markup("")
+    rows = [(*key, str(n)) for key, n in counts.most_common(MOST_ROWS)]
+    columns = ("Version", "Cipher", "Server", "#Requests")
+    return fold(
+        "TLS", table("traffic-tls", "TLS of the servers' requests", columns, rows), prints=True
     )
 
 

@@ -91,7 +91,7 @@ def _of(
     if name in ended:
         return Vitals(Pulse.broken, f"✕ {ended[name]}", sent, received)
     if kept:
-        return Vitals(Pulse.broken, f"✕ {count(kept, 'packet')} ended here", sent, received)
+        return Vitals(Pulse.broken, f"✕ kept or changed {count(kept, 'packet')}", sent, received)
     if sent:
         return Vitals(Pulse.ok, f"✓ sent {count(sent, 'packet')}", sent, received)
     if received and name == guard:

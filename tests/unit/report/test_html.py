@@ -226,15 +226,15 @@ def test_repeated_data_is_one_arrow_with_a_number(pages: Callable[[str], str]) -
 
 def test_a_packet_that_was_lost_says_where(pages: Callable[[str], str]) -> None:
     found = outline(pages("vpn-nat.drop-udp-4500")).text
-    assert "did not pass it on" in found
-    assert "ended here" in found
+    assert "not seen unchanged beyond firewall" in found
+    assert "✕ kept or changed 7 packets" in found
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_nothing_is_lost_or_unanswered_where_nothing_was(
     pages: Callable[[str], str], name: str
 ) -> None:
-    for told in ("did not pass it on", "✕ no answer", "ended here"):
+    for told in ("not seen unchanged", "✕ no answer", "✕ kept or changed"):
         assert told not in pages(name)
 
 
