@@ -173,11 +173,18 @@ def _of_events(events: Iterable[dict[str, Any]]) -> dict[Group, tuple[str, ...]]
     }
 
 
+def _is_told(name: str, value: object) -> bool:
+    """Whether a field of an event says something that is not a measure of time, and not drawn."""
+    if name.endswith("port") and value in EPHEMERAL:
+        return False
+    return isinstance(value, str | bool | int) and value != ""
+
+
 def _plain(event: dict[str, Any]) -> str:
     rest = (
         f"{name} {value}"
         for name, value in event.items()
-        if name not in RANDOM and isinstance(value, str | bool) and value not in ("", None)
+        if name not in RANDOM and _is_told(name, value)
     )
     return ", ".join([str(event["kind"]), *rest])
 
@@ -197,7 +204,7 @@ def _of_wires(
         for segment in (each.segment, *(name for name, _ in each.also)):
             protocols.setdefault(segment, set()).add(each.protocol)
         near, far = masked(each.ends)
-        if each.protocol in ("TCP", "ICMP"):
+        if each.protocol in ("TCP", "ICMP", "TLS", "HTTP"):
             pairs.add(
                 f"{each.protocol} {each.message.partition(' of a packet')[0]}: {near} to {far}"
             )

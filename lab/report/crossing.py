@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from lab.report import opening_words
 from lab.topology.model import Topology
 from lab.wire import icmp, isakmp, l2tp, ppp
 from lab.wire.decode import ICMP, ICMPV6, TCP, UDP, Frame, Packet
@@ -188,7 +189,12 @@ class _Told(NamedTuple):
 
 def _tcp(packet: Packet, addresses: Addresses) -> _Told | None:
     flags = packet.tcp_flags & (_SYN | _FIN | _RST)
-    if not flags or packet.is_fragment:
+    if packet.is_fragment:
+        return None
+    if packet.payload and (words := opening_words.read(packet.payload)):
+        key: object = (TCP, packet.tcp_sequence, len(packet.payload), words)
+        return _Told(key, words.protocol, words.message, addresses.ends(packet))
+    if not flags:
         return None
     if flags & _SYN:
         word = "SYN-ACK" if packet.tcp_flags & _ACK else "SYN"

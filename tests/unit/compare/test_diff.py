@@ -160,6 +160,28 @@ def test_what_comes_while_the_lab_is_taken_down_is_not_compared(run_dir: RunDir)
     assert "ppp-down" in one.second
 
 
+def test_a_number_that_is_not_drawn_is_told(run_dir: RunDir) -> None:
+    first = run_dir("vpn-nat")
+    second = copy(first)
+    probed = [
+        {
+            "time": 0.0,
+            "source": "hmc",
+            "kind": "probed",
+            "port": 22,
+            "seconds": 1.5,
+            "pid": 7,
+            "by_port": 40000,
+        }
+    ]
+    change_events(second, lambda events: events.extend(probed))
+    change_events(first, lambda events: events.extend([{**probed[0], "port": 23}]))
+    (one,) = diff(first, second)
+    assert (one.first, one.second) == ("probed, port 23", "probed, port 22")
+    change_events(first, lambda events: events[-1].update(port=22, seconds=9.0, by_port=50000))
+    assert diff(first, second) == ()
+
+
 def test_a_packet_to_somebody_else_is_told(run_dir: RunDir) -> None:
     first, second = run_dir("direct"), run_dir("direct.address-moved")
     found = diff(first, second)

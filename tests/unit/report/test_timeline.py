@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab import report
-from lab.report import milestones, timeline
+from lab.report import milestones, opening_words, timeline
 from lab.report.timeline import Entry
 from lab.secret import Secret
 from lab.verify.case import Case
@@ -63,6 +63,48 @@ def test_the_conversation_of_the_vpn_is_told_from_ike_to_tcp(run_dir: RunDir) ->
     ]
     places = [told.index(step) for step in steps]
     assert places == sorted(places)
+
+
+def test_hellos_alerts_and_what_a_proxy_refuses_are_told(run_dir: RunDir) -> None:
+    told = [e for e in written(run_dir("proxy")) if e["kind"] == "packet"]
+    words = [each["text"].partition(" hmc")[0].partition(" proxy")[0] for each in told]
+    assert words.index("SYN") < words.index("CONNECT esupport.ibm.com:443")
+    assert words.index("CONNECT esupport.ibm.com:443") < words.index("ClientHello")
+    assert "TLS" in {each["protocol"] for each in told}
+
+    refused = written(run_dir("proxy.proxy-refuses-connect"))
+    assert any(
+        each["text"].startswith("status 403 ") for each in refused if each["kind"] == "packet"
+    )
+    assert not any(each["text"].startswith("ClientHello") for each in refused)
+
+    old = texts(written(run_dir("direct.old-tls-only")), "packet")
+    assert any(text.startswith("alert protocol_version ") for text in old)
+
+
+@pytest.mark.parametrize(
+    ("payload", "wanted"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00", ("TLS", "ClientHello")),
+        (b"\x16\x03\x03\x00\x7a\x02\x00", ("TLS", "ServerHello")),
+        (b"\x15\x03\x03\x00\x02\x02\x28", ("TLS", "alert handshake_failure")),
+        (b"\x15\x03\x03\x00\x02\x02\xf0", ("TLS", "alert 240")),
+        (b"\x15\x03\x03\x00\x02\x01\x00", None),  # close_notify, no refusal
+        (b"\x15\x03\x03\x00\x13" + bytes(19), None),  # encrypted
+        (b"\x17\x03\x03\x00\x02\x01\x00", None),
+        (
+            b"CONNECT a.test:443 HTTP/1.1\r\nProxy-Authorization: Basic c2VjcmV0\r\n",
+            ("HTTP", "CONNECT a.test:443"),
+        ),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n", ("HTTP", "status 407")),
+        (b"HTTP/1.1 200 OK\r\n", None),
+        (b"GET /secret HTTP/1.1\r\n", None),
+        (b"\x16", None),
+        (b"", None),
+    ],
+)
+def test_opening_words(payload: bytes, wanted: tuple[str, str] | None) -> None:
+    assert opening_words.read(payload) == wanted
 
 
 def test_a_packet_is_told_once_with_the_wires_that_it_came_to(run_dir: RunDir) -> None:
