@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lab.dissect import ike, link, lookups, network, streams, transport, tunnels
 from lab.dissect.anatomy import Anatomy, Dissected, size
+from lab.dissect.naming import ends_of
 from lab.dissect.transport import Talks
 from lab.dissect.unsealer import Unsealer
 from lab.wire import arp, decode, dns, esp, isakmp, l2tp
@@ -73,14 +74,19 @@ class Dissector:
     def carried(self, item: Carried) -> Dissected:
         place = f"call {item.call}"
         anatomy = Anatomy(place, self._names, self._packet, len(item.frame.data))
-        ends = ("caller", "called") if item.outgoing else ("called", "caller")
+        caller, called = ends_of(item.ends, self._names)
+        ends = (caller, called) if item.outgoing else (called, caller)
         anatomy.source, anatomy.destination = ends
         call = f"{place} of {item.ends}"
         if item.fault is not None:
             anatomy.say("line", f"{size(item.frame.data)}: {item.fault.value}")
             anatomy.add("Line", f"Telephone line, {call}", ("No frame", item.fault.value))
         else:
-            anatomy.add("Line", f"Telephone line, {call}", ("From", f"the {ends[0]}"))
+            anatomy.add(
+                "Line",
+                f"Telephone line, {call}",
+                ("From", "the caller" if item.outgoing else "the called"),
+            )
             anatomy.say("PPP", f"cut short: {size(item.frame.data)}")
             if item.ppp is not None:
                 tunnels.point_to_point(anatomy, item.ppp, item.data)

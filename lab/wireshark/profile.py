@@ -70,11 +70,11 @@ def files(
     *,
     aes_192: bool = False,
 ) -> dict[str, str]:
-    """Name of each file in the folder, and its content.
+    """Name of each file in the folder, and its content; none of a table without a line.
 
     ``aes_192``: whether IKE encrypts by that, whose keys are as long as those of 3DES.
     """
-    return {
+    found = {
         "preferences": PREFERENCES.format(key_log=key_log),
         "esp_sa": "".join(dict.fromkeys(esp_line(key) for key in esp if is_known(key))),
         "ikev1_decryption_table": "".join(
@@ -85,9 +85,10 @@ def files(
             f"{address} {name}\n" for address, name in names.items() if is_ip(address)
         ),
         "ethers": "".join(
-            f"{address} {name}\n" for address, name in names.items() if not is_ip(address)
+            f"{address} {name}\n" for address, name in names.items() if is_mac(address)
         ),
     }
+    return {name: text for name, text in found.items() if text}
 
 
 def is_known(key: Key) -> bool:
@@ -136,5 +137,11 @@ def write(run_dir: Path, contents: Mapping[str, str]) -> Path:
 
 
 def is_ip(address: str) -> bool:
-    """Whether an address is of IP, and not of Ethernet."""
-    return "." in address or address.count(":") != 5 or "::" in address
+    """Whether an address is of IP, and neither of Ethernet nor a line."""
+    if " " in address:
+        return False
+    return "." in address or not is_mac(address)
+
+
+def is_mac(address: str) -> bool:
+    return address.count(":") == 5 and "::" not in address and " " not in address

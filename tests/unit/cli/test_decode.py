@@ -69,7 +69,8 @@ def test_the_telephone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     run_dir = archive.unpack("dial", tmp_path)
     _, out, _ = said(capsys, "decode", str(run_dir), "pstn")
 
-    assert "caller → called          PPP LCP" in out
+    assert "            hmc → lig             PPP LCP" in out
+    assert "            lig → hmc             PPP LCP" in out
     assert "Authenticate-Request (Peer-ID='usibm.hmc01')" in out
 
 

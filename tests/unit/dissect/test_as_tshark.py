@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.dissect import Dissected, Layer, Unsealer, dissect, dissect_calls, names_of
+from lab.dissect.naming import ends_of
 from lab.topology.model import Topology
 from lab.wire import calls, decode, fragments
 from tests import oracle
@@ -177,6 +178,14 @@ def same(theirs: str, ours: str) -> bool:
     if theirs.startswith("0x") and ours.startswith("0x"):
         return int(theirs, 16) == int(ours, 16)
     return theirs.lower() == ours.lower()
+
+
+def test_a_call_is_between_the_nodes_of_its_lines() -> None:
+    names = {"line hmc-1": "hmc", "line lig-2": "lig", "line a": "a"}
+
+    assert ends_of("hmc-1-lig-2", names) == ("hmc", "lig")
+    assert ends_of("a-hmc-1", names) == ("a", "hmc")
+    assert ends_of("hmc-lig", names) == ("caller", "called")
 
 
 def test_names_are_those_of_nodes(tmp_path: Path) -> None:
