@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
 
 from lab.dissect import Dissected, Layer, Unsealer, dissect, dissect_calls, names_of
 from lab.dissect.naming import ends_of
@@ -13,7 +15,9 @@ from lab.topology.model import Topology
 from lab.wire import calls, decode, fragments
 from tests import oracle
 from tests.recordings import archive
+from tests.unit.verify.stage import START, write_capture
 from tests.unit.verify.test_wire import needs_tshark
+from tests.unit.wire.test_fragments import DATAGRAM, ETHER, by_ipv4, by_ipv6
 
 CAPTURES = [
     ("vpn-nat", "fw-inet"),
@@ -205,3 +209,22 @@ def test_names_are_those_of_nodes(tmp_path: Path) -> None:
         "Ethernet", "IPv4", "UDP", "UDPENCAP", "ESP", "IPv4", "UDP", "L2TP", "PPP", "IPv4", "TCP", "TLS",
     ]  # fmt: skip
     assert hello.info == "Client Hello (SNI=sas-1.sdc.test)"
+
+
+@needs_tshark
+def test_parts_of_a_datagram_and_the_whole(tmp_path: Path) -> None:
+    """All parts but the last are fragments; the datagram stands where it is complete."""
+    pieces = [
+        bytes(ETHER / IP(raw)) for raw in by_ipv4(DATAGRAM, 1000)
+    ] + [bytes(ETHER / IPv6(raw)) for raw in by_ipv6(DATAGRAM, 1000)]  # fmt: skip
+    capture = tmp_path / "lan.pcapng"
+    write_capture(capture, [(START + number, raw) for number, raw in enumerate(pieces)])
+
+    ours = [(p.protocol, field(p, "Length", "UDP")) for p in read(capture, Unsealer({}))]
+
+    theirs = oracle.tshark(capture, ("_ws.col.Protocol", "udp.length"))
+    assert [kind for kind, _ in ours].count("IPv4") == 3
+    assert [length for _, length in ours] == [length for _, length in theirs]
+    assert [kind for kind, length in ours if not length] == [
+        k for k, length in theirs if not length
+    ]
