@@ -14,7 +14,18 @@ from bench.figures import HEADING, CannotRun, machine
 from lab.errors import LabError
 from lab.names import did_you_mean
 
-BENCHMARKS = ("kernel", "calls", "run", "servers", "star", "fleet", "idle", "tcp", "modem")
+BENCHMARKS = (
+    "kernel",
+    "calls",
+    "run",
+    "servers",
+    "star",
+    "fleet",
+    "verify",
+    "idle",
+    "tcp",
+    "modem",
+)
 
 
 def main() -> int:
