@@ -44,8 +44,10 @@ class Job:
     """The run directory's name in the folder of results."""
     cause: str = ""
     """By which the fault must be told; empty without a fault."""
+    unharmed: bool = True
+    """Whether every check must hold: something else of the same way takes over, if there is a fault."""
     survives: bool = True
-    """Whether the calls home must get through."""
+    """Whether the calls home must get through, by whatever way; checks of another way may fail then."""
     about: tuple[str, ...] = ()
     """The kinds of way that the fault is about; none: it befalls what every way needs."""
 
@@ -66,6 +68,8 @@ class JobOutcome:
     """The diagnosis's typed cause; empty where nothing was diagnosed."""
     tried: tuple[str, ...] = ()
     """The kinds of way that an agent tried."""
+    came_home: bool = False
+    """Whether the last call home of every agent got through."""
     problem: str = ""
     """Why there is no verdict, in words."""
     wall_s: float = 0.0
@@ -109,9 +113,13 @@ class JobOutcome:
         if self.cause != job.cause:
             told = f"the run was told as {self.cause}" if self.cause else "the run told of nothing"
             found.append(f"{told}, and {job.fault} must be told as {job.cause}")
-        if (self.verdict["verdict"] == "pass") is not job.survives:
-            must = "every check must hold" if job.survives else "a check must fail"
-            found.append(f"with {job.fault} {must}, and the verdict is {self.verdict['verdict']}")
+        verdict = self.verdict["verdict"]
+        if job.unharmed and verdict != "pass":
+            found.append(f"with {job.fault} every check must hold, and the verdict is {verdict}")
+        elif not job.survives and verdict == "pass":
+            found.append(f"with {job.fault} a check must fail, and the verdict is {verdict}")
+        elif job.survives and not self.came_home:
+            found.append(f"with {job.fault} the calls home must get through, and they did not")
         found += [
             f"{each['requirement']} failed: {each['seen']}" for each in self.failed if _is_own(each)
         ]

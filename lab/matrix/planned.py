@@ -56,6 +56,7 @@ def _with_fault(plain: Job, topology: Topology, fault: Fault) -> Job:
         plain,
         fault=fault.name,
         cause=causes.expected(topology.name, fault.name),
+        unharmed=fault.survives or fault.backed_up(topology),
         survives=fault.survived_by(topology),
         about=tuple(filter(None, (fault.need.kind, *fault.need.also))),
     )

@@ -52,7 +52,8 @@ def _data(
 def _run(outcome: JobOutcome) -> dict[str, Any]:
     job = outcome.job
     fault = {
-        "fault": job.fault, "cause_expected": job.cause, "must_survive": job.survives,
+        "fault": job.fault, "cause_expected": job.cause, "must_hold": job.unharmed,
+        "must_come_home": job.survives,
         "objections": list(outcome.objections) if outcome.verdict else [],
     }  # fmt: skip
     return {

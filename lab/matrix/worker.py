@@ -20,6 +20,7 @@ from lab.linux import syscalls
 from lab.matrix.job import EXIT_INTERRUPTED, Job, JobOutcome
 from lab.record import story
 from lab.record.event import WayTried
+from lab.record.record import Record
 from lab.run.run import VERDICT_FILE, Run
 
 _TOLD_BYTES = 1 << 20
@@ -105,6 +106,11 @@ class Worker:
         return own[-1].strip() if own else ""
 
 
+def _came_home(record: Record | None) -> bool:
+    last = {call.agent: call for call in record.calls} if record is not None else {}
+    return bool(last) and all(call.succeeded for call in last.values())
+
+
 def _verdict(run_dir: Path) -> dict[str, Any]:
     """Also of a run that crashed while it wrote."""
     try:
@@ -188,5 +194,6 @@ def _carry_out(job: Job, run_dir: Path, engine: Engine) -> dict[str, Any]:
         else status,
         "cause": "" if result.verdict == "error" else run.cause,
         "tried": [*tried],
+        "came_home": _came_home(run.record()),
         "problem": problem,
     }

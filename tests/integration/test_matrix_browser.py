@@ -57,7 +57,15 @@ def matrix(tmp_path: Path) -> Path:
             outcome(job(name, number=number), *found, folder=folder, diagnosis="all is told")
         )
     for number, fault in enumerate(("wrong-psk", "drop-esp", "small-mtu"), start=len(NAMES)):
-        of = job(NAMES[0], fault, number=number, cause="wrong-psk", survives=False, about=("vpn",))
+        of = job(
+            NAMES[0],
+            fault,
+            number=number,
+            cause="wrong-psk",
+            unharmed=False,
+            survives=False,
+            about=("vpn",),
+        )
         tried = ("direct",) if fault == "small-mtu" else ("vpn",)
         failed = finding("OUT-23", "pass" if fault == "small-mtu" else "fail")
         cause = "" if fault == "small-mtu" else "wrong-psk"

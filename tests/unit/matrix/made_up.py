@@ -14,6 +14,7 @@ def job(topology: str = "vpn", fault: str = "", *, number: int = 0, **more: Any)
         "given": topology, "topology": topology, "fault": fault, "ways": ("vpn",), "kinds": ("vpn",),
         "folder": name, **more,
     }  # fmt: skip
+    facts.setdefault("unharmed", facts.get("survives", True))
     return Job(number=number, **facts)
 
 

@@ -13,12 +13,15 @@ from tests.unit.matrix.made_up import finding, job, outcome
 from tests.unit.verify.stage import topology
 
 HELD, FAILED = finding("OUT-23"), finding("OUT-23", "fail")
-PSK = job("vpn", "wrong-psk", cause="wrong-psk", survives=False, about=("vpn",))
+PSK = job("vpn", "wrong-psk", cause="wrong-psk", unharmed=False, survives=False, about=("vpn",))
+LOST = job(
+    "failover", "drop-udp-500", cause="udp-500-lost", unharmed=False, survives=True, about=("vpn",)
+)
 DIES = job("vpn", "gateway-dies", cause="gateway-died", survives=True, about=("vpn",))
 
 
 def of_fault(told: str, *findings: dict[str, Any], of: Any = PSK, **more: Any) -> JobOutcome:
-    return outcome(of, *findings, cause=told, **{"tried": ("vpn",), **more})
+    return outcome(of, *findings, cause=told, **{"tried": ("vpn",), "came_home": True, **more})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,10 @@ def of_fault(told: str, *findings: dict[str, Any], of: Any = PSK, **more: Any) -
         (of_fault("", FAILED), Came.wrong, 1),
         (of_fault("wrong-psk", HELD), Came.wrong, 1),
         (of_fault("gateway-died", FAILED, of=DIES), Came.wrong, 1),
+        # By another way: what speaks of the first one may fail, and the calls home may not.
+        (of_fault("udp-500-lost", FAILED, of=LOST), Came.right, 0),
+        (of_fault("udp-500-lost", HELD, of=LOST), Came.right, 0),
+        (of_fault("udp-500-lost", FAILED, of=LOST, came_home=False), Came.wrong, 1),
         # What the lab itself must do holds in every run.
         (of_fault("wrong-psk", FAILED, finding("g6", "fail")), Came.wrong, 1),
         # Another way came first, and led home: nobody can see the fault.
@@ -79,6 +86,9 @@ def test_with_faults_there_is_a_run_for_each_that_applies() -> None:
     assert by["vpn.wrong-psk"].cause == "wrong-psk"
     assert not by["vpn.wrong-psk"].survives
     assert by["vpn.gateway-dies"].survives
+    assert by["vpn.gateway-dies"].unharmed
+    (lost,) = [e for e in planned.plan(["failover"], with_faults=True) if e.fault == "drop-udp-500"]
+    assert (lost.unharmed, lost.survives) == (False, True)
     assert by["vpn.wrong-psk"].about == ("vpn",)
 
 
