@@ -189,6 +189,7 @@ def closing_line(outcome: Result, *, colour: bool, columns: int = 0) -> str:
         f"{counts[Verdict.not_applicable]} not put to the test; {outcome.lab_s:.1f} s in the lab, "
         f"{outcome.wall_s:.1f} s on the wall"
     )
-    told = fold(line, 0, columns) if columns else line
+    # A page of ours is as wide as a line of it may be: who reads it from a pipe has it whole.
+    told = fold(line, 0, columns) if 0 < columns < COLUMNS else line
     code = "32" if outcome.verdict == "pass" else "31"
     return told.replace(f": {outcome.verdict},", f": {painted(outcome.verdict, code, colour)},", 1)

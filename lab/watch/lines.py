@@ -66,7 +66,7 @@ def body(view: LabView) -> list[StyledLine]:
 
 
 def events(seen: Iterable[EventSeen], origin: float) -> list[StyledLine]:
-    """A line an event, with seconds since the lab came up by its own clock, as the story has them."""
+    """A line an event, with seconds since ``origin`` by the lab's clock."""
     return [
         StyledLine(
             f"{each.time - origin:10.3f} s  {each.topic:<8} {each.text}", BAD if each.bad else PLAIN

@@ -68,9 +68,13 @@ def test_who_comes_when_there_is_no_room_is_served_when_others_have_left(tmp_pat
     near, far = socket.socketpair()
     starter, waiting = socket.socketpair()
     path, halted = f"{tmp_path}/socket", []
+    serves = threading.Event()
 
     def come_and_go() -> None:
         try:
+            # The supervisor has all that it needs itself, before the crowd takes the rest.
+            near.sendall(ChannelFrame(FrameKind.output, MAIN_SESSION, b"up").encode())
+            assert serves.wait(20.0)
             crowd_in(path)
             with socket.socket(socket.AF_UNIX) as late:
                 late.connect(path)
@@ -83,9 +87,10 @@ def test_who_comes_when_there_is_no_room_is_served_when_others_have_left(tmp_pat
     with socket.socket(socket.AF_UNIX) as listener, near, far, starter, waiting:
         listener.bind(path)
         listener.listen(64)
+        inside, herald = StandIn(far), lambda *_: serves.set()
+        supervisor = Supervisor(inside, listener, herald, starter)  # type: ignore[arg-type]
         guests = threading.Thread(target=come_and_go)
         guests.start()
-        supervisor = Supervisor(StandIn(far), listener, lambda *_: None, starter)  # type: ignore[arg-type]
         assert supervisor.serve() == 0
         guests.join()
     assert halted == [True]
