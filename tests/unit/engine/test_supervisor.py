@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import resource
 import signal
 import socket
@@ -46,12 +47,29 @@ def own_signal() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def crowd_in(path: str) -> None:
-    """Connect as often as there is room for, and leave again: both ends are in this process."""
-    with contextlib.ExitStack() as crowd, contextlib.suppress(OSError):
-        while True:
-            client = crowd.enter_context(socket.socket(socket.AF_UNIX))
-            client.connect(path)
+@contextlib.contextmanager
+def crowd(path: str) -> Iterator[None]:
+    """As many clients as there is room for: both ends are in this process."""
+    with contextlib.ExitStack() as clients:
+        with contextlib.suppress(OSError):
+            while True:
+                client = clients.enter_context(socket.socket(socket.AF_UNIX))
+                client.connect(path)
+        yield
+
+
+class Listener(socket.socket):
+    """Notes that there was no descriptor left for a client."""
+
+    full: threading.Event
+
+    def accept(self) -> tuple[socket.socket, object]:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                self.full.set()
+            raise
 
 
 def wait_for_signal(near: socket.socket) -> bool:
@@ -67,7 +85,8 @@ def wait_for_signal(near: socket.socket) -> bool:
 def test_who_comes_when_there_is_no_room_is_served_when_others_have_left(tmp_path: Path) -> None:
     near, far = socket.socketpair()
     starter, waiting = socket.socketpair()
-    path, halted = f"{tmp_path}/socket", []
+    path = f"{tmp_path}/socket"
+    halted: list[bool] = []
     serves = threading.Event()
 
     def come_and_go() -> None:
@@ -75,16 +94,18 @@ def test_who_comes_when_there_is_no_room_is_served_when_others_have_left(tmp_pat
             # The supervisor has all that it needs itself, before the crowd takes the rest.
             near.sendall(ChannelFrame(FrameKind.output, MAIN_SESSION, b"up").encode())
             assert serves.wait(20.0)
-            crowd_in(path)
             with socket.socket(socket.AF_UNIX) as late:
-                late.connect(path)
+                with crowd(path):
+                    late.connect(path)
+                    assert listener.full.wait(20.0)
                 late.sendall(ChannelFrame(FrameKind.halt, 0, b"").encode())
                 near.settimeout(20.0)
                 halted.append(wait_for_signal(near))
         finally:
             near.sendall(ChannelFrame(FrameKind.exit, MAIN_SESSION, b"0").encode())
 
-    with socket.socket(socket.AF_UNIX) as listener, near, far, starter, waiting:
+    with Listener(socket.AF_UNIX) as listener, near, far, starter, waiting:
+        listener.full = threading.Event()
         listener.bind(path)
         listener.listen(64)
         inside, herald = StandIn(far), lambda *_: serves.set()
