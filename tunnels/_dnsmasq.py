@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lab.errors import DaemonError, DeadlineExceeded
+from lab.linux import configuration
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.wait import wait_until
@@ -77,7 +78,7 @@ def render_records(records: Iterable[tuple[str, str]]) -> str:
 
 def launch(node: Node, settings: DnsmasqSettings) -> Daemon:
     """Start it and do not wait for it."""
-    node.write(CONFIGURATION, render(settings))
+    configuration.write(node, CONFIGURATION, render(settings))
     argv = [PROGRAM, "--keep-in-foreground", f"--conf-file={CONFIGURATION}"]
     return node.spawn(argv, name="dnsmasq")
 

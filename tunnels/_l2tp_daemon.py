@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from lab.errors import DaemonError
-from lab.linux import proc
+from lab.linux import configuration, proc
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Log
 from lab.linux.worker import readable
@@ -50,7 +50,7 @@ class Xl2tpd:
         ppp.write_secrets(node, self._accounts)
         for path, options in self._options.items():
             ppp.write_options(node, path, options)
-        node.write(_xl2tpd.CONFIGURATION, self._configuration)
+        configuration.write(node, _xl2tpd.CONFIGURATION, self._configuration)
         node.write(_xl2tpd.SECRETS, "")
         node.call(Path(_xl2tpd.CONTROL).parent.mkdir, exist_ok=True)
         self.daemon = node.spawn(

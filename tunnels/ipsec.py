@@ -6,6 +6,7 @@ What the wire must look like is ``verify``'s business, not this module's.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from lab import charon
 from lab.charon.store import LIBRARIES, PROGRAM
+from lab.linux import configuration
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.record.event import IkeEstablished, IkeFailed, Tell
@@ -240,7 +242,8 @@ class Charon:
         # charon would make a file that everybody may read.
         os.close(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         log = node.log_dir / "charon.log"
-        node.write(CONFIGURATION, render_strongswan(self._connections, log, keys))
+        text = render_strongswan(self._connections, log, keys)
+        configuration.write(node, CONFIGURATION, text)
         for file, text in INCLUDED.items():
             node.write(file, text)
         self._teardown.add("the log of charon", self._tell_complaints)
@@ -274,7 +277,10 @@ class Charon:
         for connection in self._connections:
             side = self._side(connection)
             self._vici.load_psk(connection.name, side.psk, [side.identity, side.expects])
-            self._vici.load_connections(render_connection(connection, self._node.name, accepted))
+            told = render_connection(connection, self._node.name, accepted)
+            self._vici.load_connections(told)
+            name = f"load-conn-{connection.name}.json"
+            configuration.keep(self._node, name, json.dumps(told, indent=1) + "\n")
 
     def initiate(self, connection: IpsecConnection, deadline_s: float) -> IkeFailed | None:
         """Try to bring up a connection from the client's side; how it failed, or None if it is up."""

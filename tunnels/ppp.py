@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from lab.linux import furnishing
+from lab.linux import configuration, furnishing
 from lab.linux.nodes import Node
 from lab.record.cause import PppCause
 from lab.topology.model import PppAccount, PppAuth
@@ -137,7 +137,7 @@ def write_options(node: Node, path: str, options: Options) -> None:
     Scripts of packages are not for that pppd: the one of Debian's ppp would change /etc/resolv.conf.
     """
     options.log.parent.mkdir(parents=True, exist_ok=True)
-    node.write(path, render_options(options))
+    configuration.write(node, path, render_options(options))
     node.hide(furnishing.HOOKS)
 
 

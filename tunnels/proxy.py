@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import PrerequisiteError
+from lab.linux import configuration
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
 from lab.record.event import Tell
@@ -144,7 +145,7 @@ class Squid:
     def launch(self) -> None:
         """Write the files and start squid."""
         node = self._node
-        node.write(CONFIGURATION, render(self._proxy), 0o644)
+        configuration.write(node, CONFIGURATION, render(self._proxy), 0o644)
         node.write(PASSWORDS, render_passwords(self._proxy))
         node.call(_give_to_user)
         argv = [PROGRAM, "-N", "-d", "1", "-f", CONFIGURATION]
@@ -177,7 +178,7 @@ class Squid:
         daemon, rested = self._daemon, self._rests
         assert daemon is not None, "launched"
         before = daemon.log.text().count(LISTENS)
-        self._node.write(CONFIGURATION, render(proxy or self._proxy) + more, 0o644)
+        configuration.write(self._node, CONFIGURATION, render(proxy or self._proxy) + more, 0o644)
         self.rest(on=False)
         daemon.signal(signal.SIGHUP)
         wait_until(

@@ -15,7 +15,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lab.errors import KernelError
-from lab.linux import console_ports, inspection, l2tp_guard, matches, nft, own_rules, resolver, snat
+from lab.linux import (
+    configuration,
+    console_ports,
+    inspection,
+    l2tp_guard,
+    matches,
+    nft,
+    own_rules,
+    resolver,
+    snat,
+)
 from lab.linux.nodes import Node
 from lab.topology import model
 from lab.topology.own_rules import find
@@ -279,6 +289,7 @@ def apply(topology: model.Topology, nodes: Mapping[str, Node]) -> None:
     for planned in topology.nodes:
         if script := render(topology, planned.name):
             run(nodes[planned.name], "set the packet rules of", script)
+            configuration.keep(nodes[planned.name], "rules.nft", script)
 
 
 def counters(nodes: Mapping[str, Node]) -> dict[str, dict[str, int]]:

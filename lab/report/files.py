@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from lab import codec
+from lab.linux import configuration
 from lab.linux.firewall import allow_counters
 from lab.markup import Markup, fill, join
 from lab.names import count
@@ -133,21 +134,41 @@ def _number(counted: dict[str, int], name: str) -> str:
 
 
 def settings(material: Material) -> Markup:
-    """What the lab decided for each way and node, from which every daemon's configuration is made."""
+    """What daemons and kernels were told, and what the lab decided, from which that is made."""
     if material.topology is None:
         return Markup("")
+    told = _told(material.run_dir / configuration.FOLDER)
     whole = json.loads(codec.dump(material.topology))
     parts = []
     for number, (name, value) in enumerate(_pieces(material.topology, whole)):
         text = json.dumps(value, indent=1, sort_keys=True)
         parts.append(fold(name, listing(f"settings-{number}", name, text)))
     introduction = (
-        "What the lab decided before the run; every daemon is told this and no more. Secrets are left out. "
-        "All of it is in keys/model.json, which its owner alone may read."
+        "What the lab decided before the run. Secrets are left out. All of it is in keys/model.json, which "
+        "its owner alone may read."
     )
-    return section(
-        "settings", "Configurations", fill("<p>{i}</p>{p}", i=introduction, p=join(parts))
-    )
+    decided = fill("<h3>The model</h3><p>{i}</p>{p}", i=introduction, p=join(parts))
+    return section("settings", "Configurations", join([told, decided]))
+
+
+def _told(folder: Path) -> Markup:
+    """The files of the folder ``configuration``, up to ``MOST_LOGS_BYTES``."""
+    parts, left, more = [], MOST_LOGS_BYTES, 0
+    for number, path in enumerate(sorted(folder.glob("*/*"))):
+        name = path.relative_to(folder).as_posix()
+        if left <= 0:
+            more += 1
+            continue
+        text = _text(path, path.stat().st_size, f"{folder.name}/{name}")
+        left -= len(text)
+        parts.append(fold(name, listing(f"configuration-{number}", name, text)))
+    if not parts:
+        return Markup("")
+    if more:
+        there = f"{count(more, 'file')} more in the folder {folder.name}"
+        parts.append(fill('<p class="left-out">{there}.</p>', there=there))
+    introduction = "As each daemon was told it last, and each node's packet rules as nft(8) was."
+    return fill("<h3>Daemons and packet rules</h3><p>{i}</p>{p}", i=introduction, p=join(parts))
 
 
 def _pieces(topology: Topology, whole: dict[str, object]) -> list[tuple[str, object]]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from lab.linux import configuration, firewall
 from lab.report.html import REPORT
 from lab.topology import load
 from lab.topology.family import Family
@@ -148,6 +149,11 @@ def test_every_run_directory_is_complete(ran: Ran) -> None:
         if ran.topology.node(node).role is Role.i5:
             expected = {"charon"}  # L2TP is the partition's own, and PPP is not its business.
         assert written >= expected, node
+        assert (ran.run_dir / configuration.FOLDER / node / "strongswan.conf").exists()
+    for planned in ran.topology.nodes:
+        if rules := firewall.render(ran.topology, planned.name):
+            kept = ran.run_dir / configuration.FOLDER / planned.name / "rules.nft"
+            assert kept.read_text() == rules
     for agent in lent(ran.topology):
         written = {path.stem.partition("-")[0] for path in (logs / agent).glob("*.log")}
         assert written & DAEMONS == {"xl2tpd", "pppd"}, agent

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import DaemonError
-from lab.linux import process_table
+from lab.linux import configuration, process_table
 from lab.linux.nodes import Node
 from lab.linux.process import DEVNULL, Log, Popen, how_ended
 from lab.linux.worker import Broke, readable, start_worker
@@ -81,7 +81,7 @@ def start(node: Node, keys: dict[Account, str], command: str, heard: Heard) -> I
         node.write(f"{AUTHORIZED}/{account.name}", public, 0o644)
     _make_account_files(node, keys)
     text = config([a.name for a in keys], command, penalties=Path(_WITH_PENALTIES).exists())
-    node.write(CONFIG, text)
+    configuration.write(node, CONFIG, text)
     with contextlib.ExitStack() as undo:
         said, out = os.pipe2(os.O_CLOEXEC)
         undo.callback(os.close, said)

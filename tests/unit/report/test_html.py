@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from lab.linux import configuration
 from lab.report import findings, html, page, redaction
 from lab.report.material import Material
 from lab.report.timeline import TIMELINE
@@ -318,6 +319,20 @@ def test_a_long_log_is_cut_and_says_where_all_of_it_is(run_dir: RunDir) -> None:
     assert "first" in text
     assert "last" in text
     assert "all of it is in logs/hmc/agent.log" in text
+
+
+def test_what_daemons_were_told_is_shown(run_dir: RunDir) -> None:
+    path = run_dir("direct")
+    told = path / configuration.FOLDER / "hmc" / HOSTILE.replace("/", "")
+    told.parent.mkdir(parents=True)
+    told.write_text(f"ike = 4 {HOSTILE}\n")
+    (told.parent / "zz.conf").write_text("first\n" + "x" * 3_000_000 + "\nlast\n")
+    text = made(path)
+
+    assert len(text) < MOST_BYTES
+    assert "ike = 4" in text
+    assert "all of it is in configuration/hmc/zz.conf" in text
+    assert [tag for tag, _ in outline(text).tags].count("script") == 1
 
 
 def test_every_requirement_says_why_it_matters() -> None:
