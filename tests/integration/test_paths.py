@@ -162,8 +162,10 @@ def test_every_run_directory_is_complete(ran: Ran) -> None:
 def test_what_is_secret_is_its_owners_alone(ran: Ran) -> None:
     keys = ran.run_dir / "keys"
 
-    assert keys.stat().st_mode & 0o777 == 0o700
-    modes = {path.name: path.stat().st_mode & 0o777 for path in keys.iterdir()}
+    folders = [keys, *(path for path in keys.rglob("*") if path.is_dir())]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+    files = [path for path in keys.rglob("*") if path.is_file()]
+    modes = {os.fspath(path.relative_to(keys)): path.stat().st_mode & 0o777 for path in files}
     assert {name for name, mode in modes.items() if mode != 0o600} <= PUBLIC
     assert {"ca.pem", "model.json", "sdc.pem"} <= set(modes)
 
