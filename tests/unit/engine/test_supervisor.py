@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import resource
 import signal
 import socket
@@ -17,6 +18,9 @@ from lab.engine.channel import Channel
 from lab.engine.frames import ChannelFrame, FrameKind, FrameReader
 from lab.engine.supervisor import MAIN_SESSION, Supervisor
 from lab.errors import LabBroke
+
+ROOM = 40
+"""Descriptors that are left: fewer than wait at the listener at most."""
 
 
 class StandIn:
@@ -34,9 +38,15 @@ def few_descriptors() -> Iterator[None]:
     """A soft limit that leaves room for some."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.ExitStack() as held:
+        # Numbers that are free below would make room for more than a listener's queue holds.
+        for _ in range(used):
+            held.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + ROOM, hard))
+        yield
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture
@@ -107,7 +117,7 @@ def test_who_comes_when_there_is_no_room_is_served_when_others_have_left(tmp_pat
     with Listener(socket.AF_UNIX) as listener, near, far, starter, waiting:
         listener.full = threading.Event()
         listener.bind(path)
-        listener.listen(64)
+        listener.listen(2 * ROOM)
         inside, herald = StandIn(far), lambda *_: serves.set()
         supervisor = Supervisor(inside, listener, herald, starter)  # type: ignore[arg-type]
         guests = threading.Thread(target=come_and_go)
