@@ -9,9 +9,11 @@ place in the table has some fifty already, so a scan of all ports needs the larg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+_FOLDER = "/proc/sys/net"
 RARELY_MS = 24 * 3600 * 1000
 SETTINGS: Mapping[str, int] = {
     "netfilter/nf_conntrack_buckets": 1024,
@@ -29,13 +31,25 @@ OWN = "User Mode Linux"
 """What the lab's own kernel calls its processor."""
 
 
-def quieten_own() -> None:
-    """As ``quieten``, in the lab's own kernel; elsewhere nothing: another kernel is not ours to change."""
-    if OWN in Path("/proc/cpuinfo").read_text():
-        quieten()
+@contextlib.contextmanager
+def quiet_own() -> Iterator[None]:
+    """``quieten`` the lab's own kernel while the block lasts: another lab may be next in it.
+
+    Elsewhere nothing: another kernel is not ours to change.
+    """
+    if OWN not in Path("/proc/cpuinfo").read_text():
+        yield
+        return
+    before = {name: Path(_FOLDER, name).read_text() for name in SETTINGS}
+    quieten()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            Path(_FOLDER, name).write_text(value)
 
 
 def quieten() -> None:
     """Once the nodes are there, whose own settings begin as copies; only in the lab's own kernel."""
     for name, value in SETTINGS.items():
-        Path("/proc/sys/net", name).write_text(f"{value}")
+        Path(_FOLDER, name).write_text(f"{value}")

@@ -50,8 +50,6 @@ def live(lab: RunningLab) -> bool:
         lambda: events.find(approved).state is EventState.sent,
         SENT_S,
     )
-    # Scans, which need the large table of connections, may come after that.
-    if lab.topology.service is None:
-        idling.quieten_own()
-    let_pass(work.plan.waits_s)
+    with idling.quiet_own():
+        let_pass(work.plan.waits_s)
     return sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,31 @@ import pytest
 from lab.linux import idling
 
 
-@pytest.mark.parametrize(
-    ("processor", "changed"),
-    [("model name\t: UML\nvendor_id\t: User Mode Linux\n", 1), ("model name\t: other\n", 0)],
-)
-def test_another_kernel_is_left_as_it_is(
-    processor: str, changed: int, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings that a kernel has, in a folder."""
+    for name in idling.SETTINGS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("65536\n")
+    monkeypatch.setattr(idling, "_FOLDER", os.fspath(tmp_path))
+    return tmp_path
+
+
+def settings(kernel: Path) -> set[str]:
+    return {(kernel / name).read_text().strip() for name in idling.SETTINGS}
+
+
+def test_the_labs_own_kernel_is_quiet_for_a_while(
+    kernel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[int] = []
-    monkeypatch.setattr(Path, "read_text", lambda _: processor)
-    monkeypatch.setattr(idling, "quieten", lambda: done.append(1))
+    """The next lab in it may have all its ports scanned, which needs the large table of connections."""
+    monkeypatch.setattr(idling, "OWN", "")
+    with idling.quiet_own():
+        assert settings(kernel) == {"1024", str(idling.RARELY_MS)}
+    assert settings(kernel) == {"65536"}
 
-    idling.quieten_own()
 
-    assert len(done) == changed
+def test_another_kernel_is_left_as_it_is(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idling, "OWN", "no processor is called so")
+    with idling.quiet_own():
+        assert settings(kernel) == {"65536"}
