@@ -35,7 +35,7 @@ class Recorder:
     def call(self, function: Callable[..., Any], *args: object) -> None:
         self.asked.append((function, *args))
 
-    def write(self, path: str, text: str) -> None:
+    def write(self, path: str, text: str, mode: int = 0o600) -> None:
         self.asked.append(path)
 
     def spawn(self, argv: Sequence[str], *, name: str, env: Mapping[str, str]) -> None:
