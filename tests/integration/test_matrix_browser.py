@@ -10,28 +10,16 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from lab.matrix import results
 from lab.topology.claims import requirement_ids
+from tests.integration.browsing import RULES
 from tests.unit.matrix.made_up import finding, job, outcome
 
 WIDE, NARROW = ViewportSize(width=1200, height=900), ViewportSize(width=360, height=800)
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NAMES = [f"topology-{number}" for number in range(30)]
 VERDICTS = "pass", "not-applicable", "pass"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            chromium_sandbox=False,  # the tests run as root
-            args=["--disable-dev-shm-usage", "--no-proxy-server"],
-        )
-        with browser:
-            yield browser
 
 
 @pytest.fixture

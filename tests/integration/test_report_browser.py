@@ -12,16 +12,16 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from lab.report import html
+from tests.integration.browsing import RULES
 from tests.recordings import archive
 from tests.unit.report.conftest import judged
 
 DEADLINE_MS = 60_000.0
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=800)
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 Scheme = Literal["light", "dark"]
 LOOKS: tuple[tuple[str, ViewportSize, Scheme], ...] = (
     ("vpn-nat.drop-udp-4500", DESKTOP, "light"),
@@ -47,18 +47,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         return there[name].as_uri()
 
     return make
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            chromium_sandbox=False,  # the tests run as root
-            args=["--disable-dev-shm-usage", "--no-proxy-server"],
-        )
-        with browser:
-            yield browser
 
 
 class Told:

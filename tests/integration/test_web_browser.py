@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from lab.agent.settings import load
 from lab.agent.state import AgentState
@@ -22,6 +22,7 @@ from lab.agent.web.accounts import Accounts
 from lab.agent.web.administered import AdministeredAgent
 from lab.agent.web.desk import Desk
 from lab.agent.web.sheet import Administered, Demand, Place
+from tests.integration.browsing import RULES
 from tests.unit.agent.lives import life
 from tests.unit.web.office import PASSWORD, SYSTEM, USER, MadeUpAccounts, MadeUpAgent
 from tests.unit.web.test_changing import FILE as SETTINGS
@@ -30,7 +31,6 @@ DEADLINE_MS = 60_000.0
 WIDE = ViewportSize(width=1200, height=900)
 NARROW = ViewportSize(width=360, height=800)
 ATTACK = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @dataclass
@@ -57,18 +57,6 @@ def office(tmp_path: Path) -> Iterator[Office]:
     agent, accounts = MadeUpAgent(), MadeUpAccounts()
     with _served(agent, accounts, tmp_path) as url:
         yield Office(url, agent, accounts)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            chromium_sandbox=False,  # the tests run as root
-            args=["--disable-dev-shm-usage", "--no-proxy-server"],
-        )
-        with browser:
-            yield browser
 
 
 @pytest.fixture
