@@ -1,4 +1,4 @@
-"""What daemons and the kernel are told, with copies for people in the run directory (``configuration``).
+"""What daemons and the kernel are told, with copies for people in the run directory (``etc``).
 
 Everybody may read the copies, so what is written here holds no secret: secrets have files of their own.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.linux.nodes import Node
 
-FOLDER = "configuration"
+FOLDER = "etc"
 
 
 def write(node: Node, path: str, text: str, mode: int = 0o600) -> None:

@@ -152,7 +152,7 @@ def settings(material: Material) -> Markup:
 
 
 def _told(folder: Path) -> Markup:
-    """The files of the folder ``configuration``, up to ``MOST_LOGS_BYTES``."""
+    """The files of the folder ``etc``, up to ``MOST_LOGS_BYTES``."""
     parts, left, more = [], MOST_LOGS_BYTES, 0
     for number, path in enumerate(sorted(folder.glob("*/*"))):
         name = path.relative_to(folder).as_posix()

@@ -331,7 +331,7 @@ def test_what_daemons_were_told_is_shown(run_dir: RunDir) -> None:
 
     assert len(text) < MOST_BYTES
     assert "ike = 4" in text
-    assert "all of it is in configuration/hmc/zz.conf" in text
+    assert "all of it is in etc/hmc/zz.conf" in text
     assert [tag for tag, _ in outline(text).tags].count("script") == 1
 
 
