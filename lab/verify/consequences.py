@@ -17,7 +17,7 @@ from lab.verify.case import Case
 from lab.verify.diagnosis import failed
 from lab.verify.finding import Finding, Verdict
 from lab.verify.registry import find
-from lab.verify.step import Step, broken_at
+from lab.verify.step import Causes, Step
 
 MOST_AGENTS = 8
 """Of more, nobody asks each for the cause: their findings are all shown."""
@@ -55,8 +55,8 @@ def sort_out(case: Case, findings: Sequence[Finding]) -> SortedOut:
         return plain
     if len(case.topology.callers) > MOST_AGENTS:
         return plain
-    steps = _steps(case)
-    broken = {finding.requirement: _of(case, finding, steps) for finding in bad}
+    causes = _causes(case)
+    broken = {finding.requirement: _of(case, finding, causes) for finding in bad}
     firsts = _firsts(bad, broken)
     told = (_judged(finding, broken.get(finding.requirement), firsts) for finding in findings)
     # Ways are tried in the order of the topology, and so are the sets of them.
@@ -90,25 +90,33 @@ def _firsts(bad: list[Finding], broken: dict[str, _Broken | None]) -> dict[froze
     return found
 
 
-def _of(case: Case, finding: Finding, steps: dict[str, Step | None]) -> _Broken | None:
+def _of(case: Case, finding: Finding, causes: dict[str, str]) -> _Broken | None:
     """The ways that a requirement is about, if they led nobody home for one cause each."""
     entry = find(finding.requirement, [way.kind for way in case.topology.ways])
     about = [
         way
         for way in case.topology.own_ways
-        if way.name in steps and (not entry.kind or case.goes_by(entry.kind, way))
+        if way.name in causes and (not entry.kind or case.goes_by(entry.kind, way))
     ]
-    broken_at_each = [steps[way.name] for way in about]
+    # Of a way that runs over another the requirement may be about the lower one: that has steps of its own.
+    broken_at_each = [broken_at(entry.kind or way.kind, causes[way.name]) for way in about]
     known = tuple(step for step in broken_at_each if step is not None)
     if not about or len(known) < len(about):
         return None
     return _Broken(entry.kind, frozenset(way.name for way in about), known)
 
 
-def _steps(case: Case) -> dict[str, Step | None]:
-    """Each way that was tried, and where it broke; None if it led somebody home, or nobody knows."""
+def broken_at(kind: str, cause: str) -> Step | None:
+    """The first step that cannot come about on a kind of way for a cause; None if the cause does not say."""
+    # A kind of somebody else's may be older than this table.
+    stops: Causes = getattr(ways.stage(kind, "symptoms"), "STOPS", {})
+    return stops.get(cause)
+
+
+def _causes(case: Case) -> dict[str, str]:
+    """Each way that was tried, and why it led nobody home; empty if it led somebody, or nobody knows."""
     led = {call.way for call in case.record.calls if call.succeeded}
-    found: dict[str, Step | None] = {}
+    found: dict[str, str] = {}
     for way in case.topology.own_ways:
         tried = [
             a.name
@@ -117,9 +125,8 @@ def _steps(case: Case) -> dict[str, Step | None]:
         ]
         if not tried:
             continue
-        causes = {_cause(case, way, agent) for agent in tried}
-        one = causes.pop() if len(causes) == 1 else ""
-        found[way.name] = broken_at(way.kind, one) if one and way.name not in led else None
+        told = {_cause(case, way, agent) for agent in tried}
+        found[way.name] = told.pop() if len(told) == 1 and way.name not in led else ""
     return found
 
 

@@ -10,7 +10,7 @@ A kind is a package; each of its modules is one stage of the walk from a topolog
     bring_up   how it comes up and goes down in the lab: ``start``
     faults     what can be wrong with it: ``FAULTS``
     findings   the requirements that it is judged by: ``CHECKS``, ``WAY_HOME``
-    symptoms   how a failure is told: ``failure``, ``survived``
+    symptoms   how a failure is told: ``failure``, ``survived``; at which step each cause stops it: ``STOPS``
     wires      what it puts on the wires: ``allows``, ``signs`` and others
 
 ``claims.tsv`` beside them says what the papers claim about the way (``lab.topology.claims``).

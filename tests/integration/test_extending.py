@@ -52,7 +52,17 @@ def test_its_fault_is_found(tmp_path: Path) -> None:
 
     assert status == 1
     assert findings["LL-01"] == "fail"
-    assert "is lost at firewall" in told
+    assert "the line of Bell is cut" in told
+
+
+def test_what_only_follows_from_a_cause_of_its_own_is_one_line(tmp_path: Path) -> None:
+    done = lab("run", FILE, "--fault", "line-cut", "--out", os.fspath(tmp_path / "run"))
+
+    # F-03 is about the lab's own kind direct, of which nothing is known here.
+    assert re.findall(r"^(\S+) +fail ", done.stdout, re.MULTILINE) == ["LL-01", "F-03"]
+    assert "1 more follows from this: OUT-03 (--all shows them)" in done.stdout
+    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert verdict["broke_first"] == "LL-01"
 
 
 def test_it_is_drawn_and_checked(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lab.topology.consoles import INTER_CONSOLE_PORT, named
 from lab.verify import console_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, first_of
+from lab.ways.consoles.causes import STOPS as STOPS
 from lab.ways.consoles.events import PortTaken
 from lab.wire.decode import TCP, Frame, Packet
 

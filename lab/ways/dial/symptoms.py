@@ -9,6 +9,7 @@ from lab.verify import internet_symptoms, tls_symptoms
 from lab.verify.case import Case
 from lab.verify.symptom import Diagnosis, DialTrail, first_of
 from lab.ways.dial import call_symptoms, own_dialler, telephone_symptoms
+from lab.ways.dial.causes import STOPS as STOPS
 from lab.ways.dial.own_dialler import OwnDialTrail
 from lab.ways.dial.plan import DialPlan
 from lab.ways.pass_through import symptoms as pass_through

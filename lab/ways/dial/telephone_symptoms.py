@@ -29,7 +29,7 @@ class _Fate:
     hint: str
 
 
-_FATES = {
+FATES = {
     "lines-taken": _Fate(
         "all lines of {number} have a call already", "give {lig} more modems, or call later"
     ),
@@ -198,13 +198,13 @@ def _fates_of(trail: DialTrail, calls: Iterable[TelephoneCall]) -> tuple[str, st
     in_service = [number for number, fate in fates.items() if fate != _OUT_OF_SERVICE]
     first = in_service[0] if in_service else next(iter(fates))
     told = "; ".join(
-        _FATES[fate].text.format(number=number, lig=trail.lig) for number, fate in fates.items()
+        FATES[fate].text.format(number=number, lig=trail.lig) for number, fate in fates.items()
     )
     return fates[first], told, _mend_of(trail, first, fates)
 
 
 def _mend_of(trail: DialTrail, first: str, fates: dict[str, str]) -> str:
-    hints = [_FATES[fates[first]].hint.format(number=first, lig=trail.lig)]
+    hints = [FATES[fates[first]].hint.format(number=first, lig=trail.lig)]
     if fates[first] == "busy" and any(call.came_up for call in trail.calls):
         hints = [f"if it often is, give {trail.lig} more modems"]
     elif fates[first] == "busy" and len(plan_of(trail).numbers) == 1:
@@ -225,7 +225,7 @@ def plan_of(trail: DialTrail) -> Dialer:
 
 def fate_of(call: TelephoneCall) -> str:
     """What the exchange and the gateway know of a call, where the modem's word says too little."""
-    if call.fate is not None and call.fate in _FATES:
+    if call.fate is not None and call.fate in FATES:
         return call.fate
     if call.at_gateway is not None and not call.at_gateway.answered:
         # The one reason for which the gateway lets a call ring (P-12).

@@ -13,6 +13,7 @@ from lab.ways.direct import (
     server_symptoms,
     upload_symptoms,
 )
+from lab.ways.direct.causes import STOPS as STOPS
 
 Symptom = Callable[[Trail], Diagnosis | None]
 

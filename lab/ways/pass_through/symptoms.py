@@ -13,6 +13,7 @@ from lab.verify.firewall import all_rules
 from lab.verify.journey import find_course, journeys
 from lab.verify.passed_on import ClearL2tp, control
 from lab.verify.symptom import Diagnosis, loss_of_all
+from lab.ways.pass_through.causes import STOPS as STOPS
 from lab.ways.pass_through.plan import Borrower, PassThroughPlan
 from lab.ways.vpn.plan import FIREWALL_REQUIREMENTS
 from lab.wire.decode import ICMP, Packet

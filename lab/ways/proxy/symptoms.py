@@ -13,6 +13,7 @@ from lab.verify.case import Case
 from lab.verify.handshakes import issuer_of
 from lab.verify.once import once
 from lab.verify.symptom import Diagnosis, Trail, first_of
+from lab.ways.proxy.causes import STOPS as STOPS
 from lab.ways.proxy.events import ConnectTried
 from lab.ways.proxy.papers import LOG_IN_WANTED
 from lab.ways.proxy.plan import ProxyPlan

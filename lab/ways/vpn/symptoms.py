@@ -11,6 +11,7 @@ from lab.ways.dial import symptoms as dial
 from lab.ways.pass_through import symptoms as pass_through
 from lab.ways.pass_through.plan import lent_to
 from lab.ways.vpn import session_symptoms, tunnel_symptoms
+from lab.ways.vpn.causes import STOPS as STOPS
 from lab.ways.vpn.plan import plans
 
 Symptom = Callable[[Trail], Diagnosis | None]

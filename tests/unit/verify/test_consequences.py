@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import verify
+from lab import verify, ways
 from lab.record.record import WayTry
-from lab.verify import Verdict, step, verdict
+from lab.verify import Verdict, verdict
+from lab.verify.consequences import broken_at
 from lab.verify.finding import Check, Finding
-from lab.verify.step import Step, broken_at
+from lab.verify.step import Step
 from lab.verify.verdict import Result
 from tests.recordings.true_run import Recordings, TrueRun
+from tests.unit.verify import given_causes
 from tests.unit.verify.mutation import (
     CLEAR_L2TP,
     SYN,
@@ -27,7 +29,6 @@ from tests.unit.verify.mutation import (
     tell,
 )
 
-LAB = Path(__file__).resolve().parents[3] / "lab"
 OF_WRONG_PSK = {
     "OUT-20", "OUT-21", "P-02", "P-03", "P-04", "P-05", "P-06", "P-07", "P-08", "P-09", "P-10", "P-22",
     "F-07",
@@ -204,14 +205,64 @@ def test_what_is_lacking_and_what_is_wrong_are_kept_apart() -> None:
     assert (held.lacks, held.wrong) == (None, False)
 
 
-def test_every_cause_with_a_step_is_one_that_is_diagnosed() -> None:
-    texts = "\n".join(path.read_text() for path in LAB.rglob("*.py") if path.name != "step.py")
-    data = "\n".join(path.read_text() for path in LAB.rglob("*.yaml"))
-    known = set(re.findall(r'"([a-z0-9-]+)"', texts)) | set(re.findall(r"[a-z0-9-]+", data))
-    assert step.causes() - known == set()
+@pytest.mark.parametrize("kind", ways.BUILT_IN)
+def test_every_cause_that_symptoms_give_has_a_step_or_explains_itself_alone(kind: str) -> None:
+    symptoms = ways.stage(kind, "symptoms")
+    assert given_causes.of_failures(symptoms) - symptoms.STOPS.keys() == set()
+
+
+def test_every_cause_in_the_tables_is_one_that_symptoms_give() -> None:
+    kinds = [ways.stage(kind, "symptoms") for kind in ways.BUILT_IN]
+    given = {cause for kind in kinds for cause in given_causes.of_failures(kind)}
+    assert {cause for kind in kinds for cause in kind.STOPS} - given == set()
+
+
+def test_a_kind_says_at_which_step_a_cause_stops_it() -> None:
     assert broken_at("vpn", "wrong-psk") is Step.identity
+    # The call that carries the VPN is none of the VPN's steps, and has steps of its own.
+    assert broken_at("vpn", "wrong-pap-password") is Step.modem
+    assert broken_at("dial", "wrong-pap-password") is Step.password
+    assert broken_at("vpn", "gateway-died") is None
     assert broken_at("vpn", "unknown") is None
-    assert broken_at("consoles", "wrong-psk") is None
+    assert broken_at("pass-through", "wrong-psk") is None
+
+
+def test_a_kind_without_such_a_table_explains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab.ways.vpn import symptoms
+
+    monkeypatch.delattr(symptoms, "STOPS")
+    assert broken_at("vpn", "wrong-psk") is None
+
+
+def test_of_a_vpn_in_a_call_the_call_has_steps_of_its_own(recordings: Recordings) -> None:
+    """Where PAP failed there must be a modem: a finding that lacks one is of something else."""
+    run = recordings("vpn-dial.fence-without-vpn")
+    case = run.case()
+    good = verify.judge(case)
+
+    def lacking(step: Step) -> bool:
+        """Whether one of two findings about the telephone follows, where both lack a step."""
+        telephone = ("OUT-24", "OUT-26")
+        lost = [
+            replace(f, verdict=Verdict.failed, lacks=step, wrong=False)
+            if f.requirement in telephone
+            else f
+            for f in good
+        ]
+        told = {f.requirement: f for f in verify.sort_out(case, lost).findings}
+        return any(told[name].follows_from for name in telephone)
+
+    from lab.ways.vpn import symptoms
+
+    assert not lacking(Step.modem)
+    same = symptoms.failure(case, "hmc")
+    assert same is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            symptoms, "failure", lambda _case, _agent: replace(same, cause="wrong-pap-password")
+        )
+        assert not lacking(Step.modem)
+        assert lacking(Step.address)
 
 
 def test_the_terminal_tells_cause_then_first_failure_then_a_line(recordings: Recordings) -> None:
