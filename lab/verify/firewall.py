@@ -163,6 +163,11 @@ def check_f_08(case: Case) -> Finding:
                 check.object(f"a packet passed to {packet.destination}", [frame])
     if not destinations and not case.tried("vpn"):
         return check.not_tested("nobody tried to come home by VPN")
+    if not destinations and case.went_without("vpn"):
+        words = (
+            f"no packet of the VPN passed the firewall, and the calls went by {case.ways_used()}"
+        )
+        return check.not_tested(words)
     check.need(Step.packets, destinations, "no packet of the VPN passed the firewall")
     return check.finding(
         f"VPN packets went to {' and '.join(sorted(destinations))}; "

@@ -19,6 +19,7 @@ from lab.verify import (
     outbound,
     own_connectivity,
     server_tls,
+    source_nat,
     user_targets,
 )
 from lab.verify.finding import Judge, checks_in
@@ -31,12 +32,12 @@ COMMON: dict[str, Judge] = checks_in(
     encrypted,
     management_module,
     own_connectivity,
+    source_nat,
     consoles,
     user_targets,
     events_manager,
 ) | {
     "OUT-02": outbound.check_out_02,
-    "OUT-03": outbound.check_out_03,
     "OUT-04": outbound.check_out_04,
 }
 """The checks of requirements that are about every way home, or about none; beside those of remote service."""

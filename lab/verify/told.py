@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import inf
 
+from lab.names import all_of
 from lab.record.record import CallHome, Record, WayTry
 from lab.topology.consoles import INTER_CONSOLE_PORT, help_out
 from lab.topology.model import Role, Topology, Way
@@ -119,13 +120,19 @@ class Told:
 
         If nobody used it, all that have one: then ``verify.judge`` says that nothing was put to the test.
         """
-        having = [
-            agent
-            for agent in self.topology.agents
-            if any(self.goes_by(kind, way) for way in self.topology.ways_of(agent))
-        ]
+        having = [agent for agent in self.topology.agents if self._has(kind, agent)]
         used = [agent for agent in having if not self._did_without(kind, agent)]
         return tuple(used or having)
+
+    def went_without(self, kind: str) -> bool:
+        """Whether nobody who has a way of a kind ever had one up, and all of them came home by others."""
+        having = [agent.name for agent in self.topology.callers if self._has(kind, agent.name)]
+        failed = {call.agent for call in self.failed_calls}
+        home = self.called and not failed & {*having}
+        return home and all(self._did_without(kind, agent) for agent in having)
+
+    def _has(self, kind: str, agent: str) -> bool:
+        return any(self.goes_by(kind, way) for way in self.topology.ways_of(agent))
 
     def _did_without(self, kind: str, agent: str) -> bool:
         """Whether an agent never had a way of a kind up, as it did not try one or came home by another."""
@@ -169,6 +176,17 @@ class Told:
         """Whether every agent got through: only then does the lab put the path to its trials."""
         agents = {call.agent for call in self.record.calls}
         return agents >= {*self.topology.agents} and not self.failed_calls
+
+    @cached_property
+    def came_home_by_telephone(self) -> bool:
+        """Whether all agents came home over telephone lines, and so past no firewall of the customer's."""
+        used = [self.settled(agent.name) for agent in self.topology.callers]
+        return self.came_home and all(way is not None and way.dials for way in used)
+
+    def ways_used(self) -> str:
+        """The ways by which agents came home at last, by their names."""
+        used = [self.settled(agent.name) for agent in self.topology.callers]
+        return all_of(list(dict.fromkeys(way.name for way in used if way is not None)))
 
     @cached_property
     def failed_calls(self) -> list[CallHome]:

@@ -6,12 +6,18 @@ from __future__ import annotations
 
 from tests.recordings.true_run import TrueRun
 from tests.unit.verify.dial_mutations import lose_call_home
-from tests.unit.verify.mutation import facts, mutation, noted
+from tests.unit.verify.mutation import UNLISTED, facts, in_turn, leaves, mutation, noted
+from tests.unit.verify.pass_through_mutations import IKE, VPN1, leaves_from
 
 
 def lose_ike(run: TrueRun) -> None:
     """Nothing of the VPN is on the agent's wire."""
     run.drop("lan", run.find("lan", lambda packet: True))
+
+
+def lose_what_left(run: TrueRun) -> None:
+    """No packet of the VPN got past the firewall: so it is where a rule drops UDP 500."""
+    run.drop("fw-inet", run.find("fw-inet", lambda packet: packet.source_port == 500))
 
 
 def too_early(run: TrueRun) -> None:
@@ -50,5 +56,10 @@ MUTATIONS = (
              seen="hmc got through by modem, and no connection is on its wires"),
     mutation("R-01", "on the line too early", "failover", call_early, "P-12 L-04 L-05 L-06 L-07 L-09",
              seen=" s, and what comes before it failed only at "),
+    mutation("OUT-03", "another source, by a way that gave none", "failover",
+             in_turn(lose_what_left, leaves_from(UNLISTED, VPN1, IKE)), "OUT-23",
+             seen="with source 198.18.0.1"),
+    mutation("F-08", "another gateway, by a way that gave none", "failover",
+             in_turn(lose_what_left, leaves(UNLISTED, IKE)), "g1 OUT-23"),
     mutation("R-01", "by the other way", "failover", facts("calls", way="vpn")),
 )  # fmt: skip

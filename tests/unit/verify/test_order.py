@@ -7,6 +7,7 @@ import pytest
 from lab.verify import Verdict
 from tests.recordings.true_run import Recordings, TrueRun
 from tests.unit.verify.mutation import Change, facts
+from tests.unit.verify.order_mutations import lose_what_left
 
 
 def test_the_next_way_takes_over(recordings: Recordings) -> None:
@@ -159,3 +160,49 @@ def test_the_first_way_after_a_command_is_the_first_of_all(recordings: Recording
 
     assert finding.verdict is Verdict.failed
     assert finding.seen.startswith("hmc tried modem first, and vpn comes first")
+
+
+def test_of_a_way_that_gave_none_the_firewall_is_not_put_to_the_test(
+    recordings: Recordings,
+) -> None:
+    """No packet of the VPN, and none to change the address of: the call went by telephone."""
+    run = recordings("failover")
+    before = run.judge()
+    lose_what_left(run)
+
+    findings = run.judge()
+
+    changed = {n for n, f in findings.items() if f.verdict is not before[n].verdict}
+    assert changed == {"F-08", "OUT-03"}
+    assert findings["F-08"].verdict is findings["OUT-03"].verdict is Verdict.not_applicable
+    assert findings["F-08"].seen.endswith("and the calls went by modem")
+    assert "past no NAT of the customer's" in findings["OUT-03"].seen
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        # Whoever had a VPN up sent packets through the firewall.
+        (facts("tries", 0, up=True), "F-08"),
+        (facts("tries", 1, up=False), "F-08"),
+        (facts("calls", succeeded=False), "F-08"),
+        (facts("calls", succeeded=False), "OUT-03"),
+        (facts("tries", 1, up=False), "OUT-03"),
+    ],
+)
+def test_a_way_that_was_needed_is_put_to_the_test(
+    change: Change, failed: str, recordings: Recordings
+) -> None:
+    run = recordings("failover")
+    lose_what_left(run)
+    change(run)
+
+    assert run.judge()[failed].verdict is Verdict.failed
+
+
+def test_where_nothing_else_left_the_servers_still_tell_who_called(recordings: Recordings) -> None:
+    run = recordings("failover")
+    lose_what_left(run)
+    facts("ledger", peer_ip="10.99.99.99")(run)
+
+    assert run.judge()["OUT-03"].verdict is Verdict.failed
