@@ -5,6 +5,11 @@ A fault that is not in the table, as of a package of somebody's own, is told by 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.topology.model import Topology
+
 CAUSES: dict[str, str] = {
     "inbound-not-enabled": "inbound-not-enabled",
     "expired-token": "not-authorized",
@@ -102,3 +107,15 @@ CAUSES_IN: dict[str, str] = {"direct-ipv6.ipv6-broken": "lookups-lost"}
 def expected(topology: str, fault: str) -> str:
     """The cause by which a run with a fault is told."""
     return CAUSES_IN.get(f"{topology}.{fault}", CAUSES.get(fault, fault))
+
+
+def broken_invariants(topology: Topology, fault: str) -> tuple[str, ...]:
+    """The lab's own invariants that a fault must break in a topology: else all hold, whatever befalls a path.
+
+    A firewall that opens names opens a wrong address, too, if its resolver was told that one: so the agent's
+    packets leave for a host that no paper lists.
+    """
+    firewall = topology.firewall
+    if fault != "dns-wrong-answer" or firewall is None:
+        return ()
+    return ("g1", "g4") if any(rule.is_by_name for rule in firewall.rules) else ()

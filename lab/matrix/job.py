@@ -50,6 +50,8 @@ class Job:
     """Whether the calls home must get through, by whatever way; checks of another way may fail then."""
     about: tuple[str, ...] = ()
     """The kinds of way that the fault is about; none: it befalls what every way needs."""
+    breaks: tuple[str, ...] = ()
+    """The lab's own invariants that the fault must break; each other one must hold."""
 
     @property
     def title(self) -> str:
@@ -120,9 +122,9 @@ class JobOutcome:
             found.append(f"with {job.fault} a check must fail, and the verdict is {verdict}")
         elif job.survives and not self.came_home:
             found.append(f"with {job.fault} the calls home must get through, and they did not")
-        found += [
-            f"{each['requirement']} failed: {each['seen']}" for each in self.failed if _is_own(each)
-        ]
+        own = {each["requirement"]: each["seen"] for each in self.failed if _is_own(each)}
+        found += [f"{name} failed: {seen}" for name, seen in own.items() if name not in job.breaks]
+        found += [f"with {job.fault} {name} must fail" for name in job.breaks if name not in own]
         return tuple(found)
 
     @property
@@ -140,5 +142,5 @@ class JobOutcome:
 
 
 def _is_own(finding: dict[str, Any]) -> bool:
-    """Whether it is an invariant of the lab's own (g1 to g6), which holds whatever befalls a path."""
+    """Whether it is an invariant of the lab's own (g1 to g6)."""
     return bool(finding["requirement"].startswith("g"))

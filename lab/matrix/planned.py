@@ -59,4 +59,5 @@ def _with_fault(plain: Job, topology: Topology, fault: Fault) -> Job:
         unharmed=fault.survives or fault.backed_up(topology),
         survives=fault.survived_by(topology),
         about=tuple(filter(None, (fault.need.kind, *fault.need.also))),
+        breaks=causes.broken_invariants(topology, fault.name),
     )

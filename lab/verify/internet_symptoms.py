@@ -189,7 +189,9 @@ def find_silent_server(trail: Trail) -> Diagnosis | None:
     """A server that gets SYNs and says nothing, while another one answers."""
     packets = trail.sockets
     answered = {packet.source for packet in packets if packet.is_syn_ack}
-    syns = [packet for packet in packets if packet.is_bare_syn and packet.source not in answered]
+    # The client may be a server, too: a console takes connections of others on the same wire.
+    own = {ip for ip, name in trail.case.agent_addresses.items() if name == trail.client}
+    syns = [packet for packet in packets if packet.is_bare_syn and packet.source in own]
     # What the customer's own firewall keeps back does not tell of the server.
     left = {packet.destination for _, packet in trail.case.leaving}
     # Who refuses is not silent.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from lab.names import all_of, count, place
 from lab.topology.model import Role
@@ -80,36 +82,83 @@ def check_r_09(case: Case) -> Finding:
         f"where a listed server does not answer, another one is asked within {NEXT_WITHIN_S:.0f} s, and the "
         "call home comes through by it",
     )
-    told = []
+    told, alone = [], []
     for agent in case.concerned("direct"):
         found = asked(case, agent)
-        down = [one for one in found if not one.answered]
-        if not down:
+        if all(one.answered for one in found):
             continue
         check.show(frame for one in found for frame in one.frames)
-        for one, following in pairwise(found):
-            if one.answered or (one.address, one.port) == (following.address, following.port):
-                continue
+        for one, following in _replaced(found):
             if following.time - one.time > NEXT_WITHIN_S:
                 late_s = following.time - one.time
                 check.object(f"{agent} asks {following.place} {late_s:.0f} s after {one.place}")
-        served = [one for one in found if one.answered and one.time > down[0].time]
-        places = all_of(list(dict.fromkeys(one.place for one in down)))
-        if not served:
+        outages = _outages(found)
+        if not outages:
+            silent = all_of(_places(found))
             check.object(
-                f"{places} did not answer {agent}, and no other server was asked that does"
+                f"{silent} did not answer {agent}, and no other server was asked that does"
             )
             continue
-        wait_s = served[0].time - down[0].time
-        told.append(f"{places} did not answer {agent}; {served[0].place} did, {wait_s:.0f} s later")
-    if not told:
+        ended = [each for each in outages if each.server.place not in _places(each.silent)]
+        if ended:
+            told.append(ended[0].told(agent))
+        else:
+            alone.append(f"{outages[0].told(agent)}, and no other server before")
+    if not told and not alone:
         any_asked = any(asked(case, agent) for agent in case.topology.agents)
         answered = "every server that was asked answered"
         return check.not_tested(answered if any_asked else "no listed server was asked")
     through = [call for call in case.record.calls if call.succeeded]
     if not through and case.called:
         check.object("no call home came through")
+    if not told:
+        return check.not_tested("; ".join(alone))
     return check.finding(f"{'; '.join(told)}; {count(len(through), 'call')} came through")
+
+
+class _Outage(NamedTuple):
+    """Connections in a row that no server answered, and the first after them that one did."""
+
+    silent: list[Asked]
+    server: Asked
+
+    def told(self, agent: str) -> str:
+        wait_s = self.server.time - self.silent[0].time
+        places = all_of(_places(self.silent))
+        return f"{places} did not answer {agent}; {self.server.place} did, {wait_s:.0f} s later"
+
+
+def _outages(found: list[Asked]) -> list[_Outage]:
+    """Those that have ended."""
+    outages = []
+    silent: list[Asked] = []
+    for one in found:
+        if not one.answered:
+            silent.append(one)
+        elif silent:
+            outages.append(_Outage(silent, one))
+            silent = []
+    return outages
+
+
+def _places(found: list[Asked]) -> list[str]:
+    """Of those that did not answer, each once, in order."""
+    return list(dict.fromkeys(one.place for one in found if not one.answered))
+
+
+def _replaced(found: list[Asked]) -> Iterator[tuple[Asked, Asked]]:
+    """Each server that did not answer, with another one that was asked in its place.
+
+    A server that had been silent in the same row takes nobody's place: the agent begins anew.
+    """
+    silent: set[str] = set()
+    for one, following in pairwise(found):
+        if one.answered:
+            silent.clear()
+            continue
+        silent.add(one.place)
+        if following.place not in silent:
+            yield one, following
 
 
 def check_r_02(case: Case) -> Finding:

@@ -17,6 +17,11 @@ PSK = job("vpn", "wrong-psk", cause="wrong-psk", unharmed=False, survives=False,
 LOST = job(
     "failover", "drop-udp-500", cause="udp-500-lost", unharmed=False, survives=True, about=("vpn",)
 )
+G1_FAILED = finding("g1", "fail")
+ASTRAY = job(
+    "direct-names", "dns-wrong-answer", cause="dns-wrong-answer", unharmed=False, survives=False,
+    breaks=("g1",),
+)  # fmt: skip
 DIES = job("vpn", "gateway-dies", cause="gateway-died", survives=True, about=("vpn",))
 
 
@@ -45,6 +50,10 @@ def of_fault(told: str, *findings: dict[str, Any], of: Any = PSK, **more: Any) -
         (of_fault("udp-500-lost", FAILED, of=LOST, came_home=False), Came.wrong, 1),
         # What the lab itself must do holds in every run.
         (of_fault("wrong-psk", FAILED, finding("g6", "fail")), Came.wrong, 1),
+        # But for what a fault breaks of it, which must break.
+        (of_fault("dns-wrong-answer", FAILED, G1_FAILED, of=ASTRAY), Came.right, 0),
+        (of_fault("dns-wrong-answer", FAILED, finding("g1"), of=ASTRAY), Came.wrong, 1),
+        (of_fault("dns-wrong-answer", G1_FAILED, finding("g6", "fail"), of=ASTRAY), Came.wrong, 1),
         # Another way came first, and led home: nobody can see the fault.
         (of_fault("", HELD, tried=("direct",)), Came.unmet, 0),
         (of_fault("", FAILED, tried=("direct",)), Came.wrong, 1),
@@ -90,6 +99,13 @@ def test_with_faults_there_is_a_run_for_each_that_applies() -> None:
     (lost,) = [e for e in planned.plan(["failover"], with_faults=True) if e.fault == "drop-udp-500"]
     assert (lost.unharmed, lost.survives) == (False, True)
     assert by["vpn.wrong-psk"].about == ("vpn",)
+
+
+def test_a_wrong_address_leads_astray_where_the_firewall_opens_names() -> None:
+    jobs = planned.plan(["direct", "direct-names"], with_faults=True)
+
+    broken = {each.folder: each.breaks for each in jobs if each.breaks}
+    assert broken == {"direct-names.dns-wrong-answer": ("g1", "g4")}
 
 
 def test_two_files_of_one_name_have_a_folder_each() -> None:

@@ -170,7 +170,7 @@ MUTATIONS = (
     mutation("F-15", "the other region was not tried", "direct-region", of(FOREIGN), seen="no wire"),
     judged_by("F-15", "a rule for the other region", "direct-region", opens(FOREIGN), "F-04"),
     mutation("R-02", "no backup answers", "direct-region.primary-down", backup_is_silent,
-             seen="no backup did"),
+             untested="R-09", seen="no backup did"),
     mutation("R-02", "the backup is asked late", "direct-region.primary-down", primary_was_asked_early,
              "R-09", seen="120 s after"),
     mutation("R-02", "another is asked first", "direct-region.primary-down", another_is_asked_first,

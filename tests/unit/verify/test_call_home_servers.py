@@ -102,6 +102,18 @@ def test_fewer_requests_than_servers_prove_nothing_of_sharing(run: TrueRun) -> N
     )
 
 
+def test_a_request_that_failed_somewhere_proves_nothing_of_sharing(run: TrueRun) -> None:
+    """M-06: which server is picked after such a request depends on how often each was asked then."""
+    keys = list(dict.fromkeys(e.key for e in run.events if isinstance(e, RequestForwarded)))
+    kept = {keys[0], failed_request(run)}
+    run.events = [event for event in run.events if vars(event).get("key", keys[0]) in kept]
+
+    assert judged(run, "M-06") == (
+        Verdict.not_applicable,
+        "hmc-c had 1 request that did not fail for 2 servers",
+    )
+
+
 def test_one_server_proves_nothing_of_several(recordings: Recordings) -> None:
     run = recordings(ONE)
     for requirement in ("M-06", "M-07", "R-03", "M-08"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from lab.topology.model import Topology
 from lab.verify import Diagnosis
@@ -14,7 +15,7 @@ from lab.verify.symptom import Trail
 from lab.ways.direct import opening_symptoms
 from tests.recordings.true_run import Recordings, TrueRun
 from tests.unit.verify.mutation import lost
-from tests.unit.verify.opening_mutations import ECCGW
+from tests.unit.verify.opening_mutations import ECCGW, backup_is_silent, first_call
 from tests.unit.verify.proxy_mutations import reworded
 
 CLEAN = ("direct", "ds8000", "direct-ranges", "direct-region")
@@ -65,6 +66,33 @@ def test_a_server_is_not_blocked_where_its_syn_leaves(
 
     assert symptom(trail(run)) is None
     assert told(find_silent_server(trail(run))).startswith(f"{address}:443 is silent")
+
+
+def test_a_silent_server_is_told_of_an_agent_that_is_a_server_too(recordings: Recordings) -> None:
+    """A console answers the SYNs of others at a port of the console's own."""
+    run = recordings("direct.server-down")
+    own = run.topology.node("hmc").interface("lan").ip
+    answer = IP(src=own, dst="192.0.2.7") / TCP(sport=9920, dport=4000, flags="SA")
+    run.put("lan", "hmc", "firewall", bytes(answer), run.end)
+
+    sentence = told(find_silent_server(trail(run)))
+    assert sentence.startswith("129.42.56.189:443 is silent")
+    assert sentence.endswith("; 129.42.60.189 answered")
+
+
+def test_a_network_that_was_down_for_long_is_no_server_that_another_took_the_place_of(
+    recordings: Recordings,
+) -> None:
+    """R-09: when all servers had been silent, no other one was left to be asked within a minute."""
+    run = recordings("direct-region.primary-down")
+    backup_is_silent(run)
+    for frame in run.find("lan", lambda _: True):
+        if frame.time > first_call(run).ended:
+            run.change(frame, time=frame.time + 200.0)
+
+    found = run.judge()["R-09"]
+    assert found.verdict is Verdict.not_applicable
+    assert found.seen.endswith("s later, and no other server before")
 
 
 def test_a_syn_that_was_sent_when_the_lab_went_down_is_not_lost(recordings: Recordings) -> None:
