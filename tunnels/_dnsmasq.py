@@ -80,7 +80,7 @@ def launch(node: Node, settings: DnsmasqSettings) -> Daemon:
     """Start it and do not wait for it."""
     configuration.write(node, CONFIGURATION, render(settings))
     argv = [PROGRAM, "--keep-in-foreground", f"--conf-file={CONFIGURATION}"]
-    return node.spawn(argv, name="dnsmasq")
+    return node.spawn(argv, name="dnsmasq", timed=True)
 
 
 def ready(daemon: Daemon, settings: DnsmasqSettings) -> None:

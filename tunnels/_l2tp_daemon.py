@@ -13,8 +13,9 @@ from pathlib import Path
 
 from lab.errors import DaemonError
 from lab.linux import configuration, proc
+from lab.linux.daemon_log import Log
 from lab.linux.nodes import Node
-from lab.linux.process import Daemon, Log
+from lab.linux.process import Daemon
 from lab.linux.worker import readable
 from lab.topology.model import PppAccount
 from tunnels import _xl2tpd, ppp
@@ -63,6 +64,7 @@ class Xl2tpd:
                 "-p", _xl2tpd.PID_FILE,
             ],
             name="xl2tpd",
+            timed=True,
         )  # fmt: skip
 
     def ready(self) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 
 from lab.errors import DeadlineExceeded, ProtocolError
+from lab.linux.daemon_log import Log
 from lab.linux.nodes import Node
-from lab.linux.process import Daemon, Log
+from lab.linux.process import Daemon
 from lab.record.event import Dialled, PppDown, Tell
 from lab.record.record import PppSession, Record
 from lab.wait import wait_until

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from lab.errors import DaemonError, DeadlineExceeded, ProtocolError
 from lab.linux import firewall, pace
+from lab.linux.daemon_log import Log
 from lab.linux.nodes import Node
-from lab.linux.process import Log
 from lab.record.cause import DialCause, PppCause
 from lab.record.event import Dialled, PppDown, Tell
 from lab.record.record import PppSession, Record

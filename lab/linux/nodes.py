@@ -199,10 +199,12 @@ class Node:
         env: Mapping[str, str] | None = None,
         may_end_with: Container[int] = (),
         cwd: Path | None = None,
+        timed: bool = False,
     ) -> Daemon:
         """Start a daemon in the node, which logs to ``logs/<node>/<name>.log`` and ends with it.
 
-        ``may_end_with``: the exit statuses with which it may end by itself.
+        ``may_end_with``: the exit statuses with which it may end by itself. ``timed``: the lab's time is to
+        stand in front of each line, as the daemon's own lines have none.
         """
         self.furnish()
         daemon = self.call(
@@ -213,6 +215,7 @@ class Node:
             env={"LAB_NODE": self.name, **(env or {})},
             may_end_with=may_end_with,
             cwd=cwd,
+            clock=self.system_log if timed else None,
         )
         self.daemons.append(daemon)
         return daemon

@@ -1,8 +1,8 @@
 """The only module that spawns inside the lab: daemons, and programs that are waited for.
 
 Every child gets its own session, no stdin, a minimal environment and a log file; the child inherits
-the namespaces of the thread that starts it (``nodes.Node.spawn``). There is no reader thread: a
-daemon writes to its file and whoever wants a fact reads the file. ``subprocess`` uses vfork as long
+the namespaces of the thread that starts it (``nodes.Node.spawn``). Whoever wants a fact of a daemon
+reads the file (``daemon_log``). ``subprocess`` uses vfork as long
 as there is no ``preexec_fn``, and that matters: in User-Mode Linux a fork copies page tables entry
 by entry.
 What the daemons say is known to ``tunnels``, not here.
@@ -18,12 +18,16 @@ import signal
 import subprocess
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from lab.errors import DaemonError, DeadlineExceeded, PrerequisiteError, UsageError
-from lab.linux import apparmor, proc, process_table
+from lab.linux import apparmor, daemon_log, proc, process_table
+from lab.linux.daemon_log import Log
 from lab.paths import NODE_PROGRAMS
 from lab.wait import Deadline, comes_true, wait_until
+
+if TYPE_CHECKING:
+    from lab.linux.system_log import SystemLog
 
 PIPE = subprocess.PIPE
 
@@ -44,41 +48,6 @@ TimeoutExpired = subprocess.TimeoutExpired
 
 TERM_GRACE_S = 5.0
 KILL_GRACE_S = 5.0
-
-_TAIL_BYTES = 4096
-
-
-class Log:
-    """A log file that somebody else writes; every search starts at the beginning, or at ``since``.
-
-    What the file held before belongs to an earlier process of the same name and is not looked at.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._start = 0
-        self._start = self.size
-
-    @property
-    def size(self) -> int:
-        """Where the log ends now: give it as ``since`` to see only what comes after."""
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def text(self, since: int = 0) -> str:
-        """What it holds from ``since`` on; nothing while it does not exist."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(max(since, self._start))
-                return file.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def tail(self, lines: int = 12) -> str:
-        """The last lines, for an error message."""
-        return "\n".join(self.text(max(0, self.size - _TAIL_BYTES)).splitlines()[-lines:])
 
 
 class Daemon:
@@ -108,14 +77,14 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         may_end_with: Container[int] = (),
         cwd: Path | None = None,
+        clock: SystemLog | None = None,
     ) -> Daemon:
         """Start ``argv`` in our thread's namespaces; the log is ``<log_dir>/<name>.log``.
 
         ``may_end_with``: the exit statuses of an end that proves no defect, as pppd's when its peer hangs up.
+        ``clock``: who writes the lab's time in front of each line; None: the daemon writes the log itself.
         """
-        log_dir.mkdir(parents=True, exist_ok=True)
-        log = Log(log_dir / f"{name}.log")
-        output = os.open(log.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        log, output = daemon_log.create(log_dir / f"{name}.log", clock)
 
         try:
             popen = spawn(argv, env=env, stdout=output, stderr=output, cwd=cwd)
@@ -213,6 +182,7 @@ class Daemon:
         status = self.wait(KILL_GRACE_S)
         if status is None or not gone:
             raise DaemonError(self.name, f"process {self.pid} does not die, not even by SIGKILL")
+        self.log.catch_up()
         return status
 
     def _group_gone(self, number: int, patience_s: float) -> bool:

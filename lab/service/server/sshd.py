@@ -11,13 +11,15 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import DaemonError
-from lab.linux import configuration, process_table
+from lab.linux import configuration, process_table, system_log
+from lab.linux.daemon_log import Log
 from lab.linux.nodes import Node
-from lab.linux.process import DEVNULL, Log, Popen, how_ended
+from lab.linux.process import DEVNULL, Popen, how_ended
 from lab.linux.worker import Broke, readable, start_worker
 from lab.service.server import accounts, log_ins
 from lab.service.server.accounts import NOBODYS_PATH, Account
@@ -164,14 +166,17 @@ class SshServer:
                 except BlockingIOError:
                     return True
                 if not words:
+                    words, self._rest = self._rest, b""
+                    if words:
+                        self._take(words.decode(errors="replace"))
                     return False
-                with self._log.open("ab") as log:
-                    log.write(words)
                 *lines, self._rest = (self._rest + words).split(b"\n")
                 for line in lines:
                     self._take(line.decode(errors="replace").rstrip("\r"))
 
     def _take(self, line: str) -> None:
+        with self._log.open("a") as log:
+            log.write(f"{system_log.stamp(time.time())} {line}\n")
         if re.fullmatch(rf"Server listening on \S+ port {PORT}\.", line):
             self._listening = True
         log_in = log_ins.read(line)

@@ -153,11 +153,131 @@ def test_milestones_come_from_logs_with_the_time(run_dir: RunDir) -> None:
         "2026-11-30T16:57:20.292Z <151>Nov 30 16:57:20 pppd[12]: sent [LCP EchoReq id=0x0 failed]\n"
         "2026-11-30T16:57:21.000Z <149>Nov 30 16:57:21 hello: started by chance\n"
     )
-    (folder / "xl2tpd.log").write_text("xl2tpd[11]: Connection established to 1.2.3.4\n")
+    (folder / "xl2tpd.log").write_text(
+        "xl2tpd[11]: Connection established to 1.1.1.1\n"
+        "2026-11-30T16:57:20.100003Z xl2tpd[11]: Listening on IP address 1.2.3.4, port 1701\n"
+        "2026-11-30T16:57:20.100004Z xl2tpd[11]: Connection established to 1.2.3.4, 1701.\n"
+    )
+    (folder / "sshd.log").write_text(
+        "2026-11-30T16:57:23.500000Z Server listening on 1.2.3.4 port 22.\n"
+        "2026-11-30T16:57:24.500000Z Accepted publickey for ibm from 1.2.3.4 port 9 ssh2\n"
+    )
+    (folder / "pppd.log").write_text("CHAP authentication succeeded\n")
     assert [(m.time, m.program, m.text) for m in milestones.find(path)] == [
         (1796057840.052, "charon", "IKE_SA hmc-vpn1[1] established between a...b"),
+        (1796057840.100004, "xl2tpd", "Connection established to 1.2.3.4, 1701."),
         (1796057840.292, "pppd", "CHAP authentication succeeded"),
+        (1796057844.5, "sshd", "Accepted publickey for ibm from 1.2.3.4 port 9 ssh2"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [
+        ("Connecting to host 129.42.160.16, port 1701", True),
+        ("Connection established to 1.2.3.4, 1701.  Local: 1, Remote: 2 (ref=0/0).", True),
+        ("Calling on tunnel 29192", True),
+        ("Call established with 1.2.3.4, Local: 1, Remote: 2, Serial: 1 (ref=0/0)", True),
+        ("parameters: Local: 1 , Remote: 2 , Serial: 1 , Pid: 2 , Tunnelid: 3 , Phoneid: 4", True),
+        ("control_finish: Connection closed to 1.2.3.4, serial 1 (Goodbye!)", True),
+        ("control_finish: Connection closed to 1.2.3.4, port 1701 (No access), Local: 1", True),
+        ("Connection 33253 closed to 1.2.3.4, port 1701 (Goodbye!)", True),
+        ("call_close: Call 47800 to 1.2.3.4 disconnected", True),
+        ("lac_hangup :Hanging up call 1, Local: 1, Remote: 2", True),
+        ("Maximum retries exceeded for tunnel 5.  Closing.", True),
+        ("Unable to deliver closing message for tunnel 5. Destroying anyway.", True),
+        ("control_finish: Denied connection to unauthorized peer 1.2.3.4", True),
+        ("control_finish: Invalid authentication for host 'hmc'", True),
+        ("control_finish: No secret key for authenticating 'hmc'", True),
+        ("Out of IP addresses on tunnel 5!", True),
+        ("peer closing for reason 2 (Error), error = 6 (all lines are busy)", True),
+        ("child_handler : pppd exited for call 45146 with code 5", True),
+        ("death_handler: Fatal signal 15 received", True),
+        ("Written by Mark Spencer, Copyright (C) 1998, Adtran, Inc.", False),
+        ("Listening on IP address 192.168.10.10, port 1701", False),
+        ("control_finish: Warning: Peer did not specify transmit speed", False),
+        ('"/etc/ppp/options.lns" ', False),
+        ("1: Control xmit on 33253", False),
+        (
+            "Tunnel vpn1-0, ID = 1 (local), 2 (remote) to 1.2.3.4:1701, cLr = 4, call count = 1",
+            False,
+        ),
+        ("LAC entry vpn1-0, LNS is/are:", False),
+    ],
+)
+def test_what_tells_of_xl2tpd(tmp_path: Path, text: str, tells: bool) -> None:
+    log = tmp_path / "logs" / "hmc" / "xl2tpd.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"2026-11-30T16:57:20.100004Z xl2tpd[11]: {text}\n")
+    assert [each.text for each in milestones.find(tmp_path)] == [text.strip()] * tells
+
+
+def names_told(tmp_path: Path, *texts: str) -> list[str]:
+    """The milestones that a log of dnsmasq with these lines has, a second apart, each with its second."""
+    log = tmp_path / "logs" / "firewall" / "dnsmasq.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(
+        "".join(
+            f"2026-11-30T16:57:{second:02}.000000Z dnsmasq[2]: {text}\n"
+            for second, text in enumerate(texts)
+        )
+    )
+    started = 1796057820
+    return [f"{m.time - started:g} {m.text}" for m in milestones.find(tmp_path)]
+
+
+def asked(name: str, kind: str = "A") -> tuple[str, str]:
+    return f"query[{kind}] {name} from 192.168.10.10", f"forwarded {name} to 203.0.113.54"
+
+
+def test_of_names_only_what_leads_nowhere_is_told_and_once(tmp_path: Path) -> None:
+    known = ("reply a.test is <CNAME>", "reply b.test is 129.42.160.48")
+    ask = (*asked("a.test"), *asked("a.test", "AAAA"))
+    assert names_told(tmp_path, *ask, *known, "reply a.test is NODATA-IPv6") == []
+    assert names_told(
+        tmp_path,
+        "started, version 2.90 cachesize 150",
+        *asked("no.test"),
+        "reply no.test is NXDOMAIN",
+        *asked("no.test"),
+        "reply no.test is NXDOMAIN",
+        "query[A] no.test from 192.168.10.10",
+        "cached no.test is NXDOMAIN",
+    ) == ["3 reply no.test is NXDOMAIN"]
+    assert names_told(
+        tmp_path, "query[A] no.test from 198.51.100.2", "config no.test is NXDOMAIN"
+    ) == ["1 config no.test is NXDOMAIN"]
+
+
+@pytest.mark.parametrize("outcome", ["NXDOMAIN", "REFUSED", "SERVFAIL"])
+def test_a_name_that_is_known_again_is_told_as_well(tmp_path: Path, outcome: str) -> None:
+    ask, good = asked("a.test"), "reply a.test is 129.42.160.48"
+    bad = f"reply a.test is {outcome}"
+    assert names_told(tmp_path, *ask, good, *ask, bad, *ask, bad, *ask, good, *ask, good) == [
+        f"5 {bad}",
+        f"11 {good}",
+    ]
+
+
+def test_a_server_that_stays_silent_is_told_once_a_name(tmp_path: Path) -> None:
+    twice = (*asked("a.test"), *asked("a.test", "AAAA"))
+    silent = "forwarded a.test to 203.0.113.54: no answer"
+    # Asked again means not answered; the last question of a log is answered by nobody.
+    assert names_told(tmp_path, *twice) == [f"1 {silent}"]
+    assert names_told(tmp_path, *twice, *twice, *twice, *asked("b.test")) == [
+        f"1 {silent}",
+        "13 forwarded b.test to 203.0.113.54: no answer",
+    ]
+    good = "reply a.test is 129.42.160.48"
+    assert names_told(tmp_path, *twice, *twice, good, *twice, good) == [f"1 {silent}", f"8 {good}"]
+    # Who answered: another server, which does not say of what.
+    failed = "reply error is SERVFAIL"
+    assert names_told(tmp_path, *twice, failed, *twice, good) == [f"4 {failed}"]
+
+
+def test_trouble_with_a_server_is_told(tmp_path: Path) -> None:
+    text = "nameserver 203.0.113.54 refused to do a recursive query"
+    assert names_told(tmp_path, text) == [f"0 {text}"]
 
 
 def test_fault_and_findings_are_there(run_dir: RunDir) -> None:
