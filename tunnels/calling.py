@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lab.errors import ProtocolError
 from lab.linux.nodes import Node
 from lab.record.cause import DialCause
-from lab.record.event import ModemProbed
+from lab.record.dial_event import ModemProbed
 from lab.wire.dialled import FLAG
 from tunnels._serial import heed_carrier, open_port
 

@@ -11,7 +11,8 @@ from lab.errors import DeadlineExceeded, ProtocolError
 from lab.linux.daemon_log import Log
 from lab.linux.nodes import Node
 from lab.linux.process import Daemon
-from lab.record.event import Dialled, PppDown, Tell
+from lab.record.dial_event import Dialled
+from lab.record.event import PppDown, Tell
 from lab.record.record import PppSession, Record
 from lab.wait import wait_until
 from lab.ways.dial.plan import INTERFACE, Dialer

@@ -13,7 +13,8 @@ from lab.errors import ProtocolError
 from lab.linux.nodes import Node
 from lab.linux.resolving import RESOLV_CONF, render_resolver
 from lab.record.cause import DialCause
-from lab.record.event import Dialled, Tell
+from lab.record.dial_event import Dialled
+from lab.record.event import Tell
 from lab.record.record import PppSession, Record
 from lab.wait import let_pass
 from lab.ways.dial.plan import Dialer

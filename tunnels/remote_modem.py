@@ -17,7 +17,8 @@ from lab.linux import firewall, pace
 from lab.linux.daemon_log import Log
 from lab.linux.nodes import Node
 from lab.record.cause import DialCause, PppCause
-from lab.record.event import Dialled, PppDown, Tell
+from lab.record.dial_event import Dialled
+from lab.record.event import PppDown, Tell
 from lab.record.record import PppSession, Record
 from lab.wait import wait_until
 from lab.ways.dial.plan import Dialer

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lab.compare.traits import RunTraits
 
 _WIDTH = 100
+_MOST = 12
+"""Of what one run has beside the other, so many things are told of each subject."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,7 @@ def _as_json(
     content = {
         "runs": names,
         "same": not (found or first.lacking or second.lacking),
-        "differences": [asdict(each) for each in found],
+        "differences": [{**asdict(each), "sentence": each.sentence} for each in found],
         "not_compared": [*first.lacking, *second.lacking],
     }
     return json.dumps(content, indent=1, ensure_ascii=False)
@@ -65,14 +67,25 @@ def _as_text(
         return f"{names[0]} and {names[1]} differ in nothing that can be compared"
     if not found:
         return f"{names[0]} and {names[1]} differ in nothing but what is random"
-    lines = [f"first run: {names[0]}", f"second run: {names[1]}"]
-    about = ""
-    for each in found:
-        if each.about != about:
-            lines += ["", each.about]
-            about = each.about
-        lines += textwrap.wrap(
-            each.sentence, _WIDTH, initial_indent="  ", subsequent_indent="    ",
-            break_on_hyphens=False,
-        )  # fmt: skip
+    lines = [f"A: {names[0]}", f"B: {names[1]}"]
+    for about in dict.fromkeys(each.about for each in found):
+        own = [each for each in found if each.about == about]
+        lines += ["", about]
+        lines += [line for each in own if not each.only for line in _wrapped(each.sentence, 2)]
+        for side, texts in (
+            ("A", [each.first for each in own if each.only and each.first]),
+            ("B", [each.second for each in own if each.only and each.second]),
+        ):
+            shown = texts if len(texts) <= _MOST + 1 else texts[:_MOST]
+            lines += [f"  only in {side}:"] if texts else []
+            lines += [line for text in shown for line in _wrapped(text, 4)]
+            if more := len(texts) - len(shown):
+                lines.append(f"    and {more} more; lab diff --json has all")
     return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2),
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip

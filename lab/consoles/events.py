@@ -19,7 +19,9 @@ class ConsoleDiscovered(Event, topic="consoles"):
         return f"{self.source} discovers {self.console} ({self.address}) {how}"
 
 
-class ConsoleLost(Event, topic="consoles"):
+class ConsoleLost(
+    Event, topic="consoles", recaps="{source} knows {console} no longer", closing=True
+):
     """Another console is known no longer."""
 
     console: str
@@ -55,7 +57,9 @@ class RequestTaken(
     key: str
 
 
-class RequestDelivered(Event, topic="consoles"):
+class RequestDelivered(
+    Event, topic="consoles", recaps="{console} has sent {source}'s request to IBM"
+):
     """IBM has acknowledged a request to the server, and the server to the console."""
 
     console: str

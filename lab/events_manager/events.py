@@ -5,7 +5,12 @@ from __future__ import annotations
 from lab.record.event import Event, kinds_of
 
 
-class EventHeld(Event, topic="events", tells="{source}: {text} ({event}) waits for approval"):
+class EventHeld(
+    Event,
+    topic="events",
+    tells="{source}: {text} ({event}) waits for approval",
+    recaps="{source}: {text} ({event}, severity {severity}) waits for approval",
+):
     """Hardware has failed, and nothing of that is sent to IBM before somebody approves (M-13)."""
 
     event: str
@@ -16,7 +21,12 @@ class EventHeld(Event, topic="events", tells="{source}: {text} ({event}) waits f
     """Of the data that would go, in hexadecimal digits."""
 
 
-class ConsoleRegistered(Event, topic="events", tells="{source} is registered at {manager}"):
+class ConsoleRegistered(
+    Event,
+    topic="events",
+    tells="{source} is registered at {manager}",
+    recaps="{source} is registered at {manager} ({address})",
+):
     """A console knows its Events Manager (M-10)."""
 
     manager: str
@@ -24,7 +34,16 @@ class ConsoleRegistered(Event, topic="events", tells="{source} is registered at 
     """The manager's."""
 
 
-class WaitingAsked(Event, topic="events"):
+class WaitingAsked(
+    Event,
+    topic="events",
+    recaps="{source} asked {console}{daily_words} what waits: {outcome}",
+    aspects={
+        "{source} asked {console}{daily_words} what waits, and heard": "{outcome}",
+        "{source} asked {console}{daily_words} what waits, and met with": "{problem}",
+        "{source} asked {console}{daily_words} at": "{address}, TCP {port}",
+    },
+):
     """The manager has asked a console for events that wait, or has tried to (M-11, M-12)."""
 
     console: str
@@ -47,8 +66,21 @@ class WaitingAsked(Event, topic="events"):
         waiting = ", ".join(self.events) or "nothing"
         return f"{self.source} asks {self.console}: {waiting} waits"
 
+    @property
+    def daily_words(self) -> str:
+        return ", as each day," if self.daily else ""
 
-class EventsListed(Event, topic="events"):
+    @property
+    def outcome(self) -> str:
+        return ", ".join(self.events) or "nothing"
+
+
+class EventsListed(
+    Event,
+    topic="events",
+    recaps="somebody saw at {source} what waits",
+    aspects={"somebody saw at {source} that there waits": "{waits}"},
+):
     """Somebody has seen which events wait (M-10, M-13)."""
 
     consoles: tuple[str, ...]
@@ -59,8 +91,21 @@ class EventsListed(Event, topic="events"):
     def sentence(self) -> str:
         return f"{self.source} lists {', '.join(self.events) or 'no event'}"
 
+    @property
+    def waits(self) -> str:
+        pairs = zip(self.events, self.consoles, strict=False)
+        return ", ".join(f"{event} of {console}" for event, console in pairs) or "nothing"
 
-class EventDecided(Event, topic="events"):
+
+class EventDecided(
+    Event,
+    topic="events",
+    recaps="{decision} {event} of {console} at {source}",
+    aspects={
+        "who decided on {event} of {console} at {source}:": "{decision} it",
+        "{console} was to hear of the decision on {event}, and": "{heard}",
+    },
+):
     """Somebody has approved or rejected an event at the manager (M-13); also if the console did not hear."""
 
     console: str
@@ -82,8 +127,22 @@ class EventDecided(Event, topic="events"):
         but = f", and {self.console} does not know: {self.problem}" if self.problem else ""
         return f"{self.by} {done} {self.event} of {self.console}{but}"
 
+    @property
+    def decision(self) -> str:
+        done = "approved" if self.approved else "rejected"
+        return f"{self.by} (by {self.means}) {done}"
 
-class DecisionHeard(Event, topic="events"):
+    @property
+    def heard(self) -> str:
+        return f"did not: {self.problem}" if self.problem else "did"
+
+
+class DecisionHeard(
+    Event,
+    topic="events",
+    recaps="{source} heard what {by} decided on {event}",
+    aspects={"{source} heard what {by} decided on {event}, and it": "{may}"},
+):
     """A console knows what has been decided (M-14)."""
 
     event: str
@@ -92,11 +151,19 @@ class DecisionHeard(Event, topic="events"):
 
     @property
     def sentence(self) -> str:
-        what = "may be sent" if self.approved else "is never sent"
-        return f"{self.source}: {self.event} {what}"
+        return f"{self.source}: {self.event} {self.may}"
+
+    @property
+    def may(self) -> str:
+        return "may be sent" if self.approved else "is never sent"
 
 
-class EventSent(Event, topic="events", tells="{source} calls home with {event}: {transaction}"):
+class EventSent(
+    Event,
+    topic="events",
+    tells="{source} calls home with {event}: {transaction}",
+    recaps="{source} called home with {event}",
+):
     """IBM has an event that was approved (M-14)."""
 
     event: str

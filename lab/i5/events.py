@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from lab.record.cause import DialCause
+from lab.record.dial_event import dial_outcome
 from lab.record.event import Event, kinds_of
 
 
@@ -22,7 +23,12 @@ class PassThroughAsked(Event, topic="L2TP"):
         return f"{self.client} asks {self.source} to {what}"
 
 
-class PartitionDialled(Event, topic="call"):
+class PartitionDialled(
+    Event,
+    topic="call",
+    recaps="{source} dialled {number} for {client}: {outcome}",
+    aspects={"{source} dialled {number} for {client} by {device}, and it came to": "{outcome}"},
+):
     """The partition's modem has dialled for an HMC. The time is when it had answered, or was given up."""
 
     client: str
@@ -44,8 +50,13 @@ class PartitionDialled(Event, topic="call"):
         what = ", ".join(filter(None, (self.result, self.why)))
         return f"{self.source} dials {self.number} for {self.client}: {what}"
 
+    @property
+    def outcome(self) -> str:
+        """In words that do not hang on time."""
+        return dial_outcome(self.result, self.rate_bit_s, self.cause_alone, self.command)
 
-class PassThroughJoined(Event, topic="L2TP"):
+
+class PassThroughJoined(Event, topic="L2TP", chance="session"):
     """The kernel has joined an HMC's session with the call that goes on (PPPIOCBRIDGECHAN)."""
 
     client: str
@@ -59,7 +70,17 @@ class PassThroughJoined(Event, topic="L2TP"):
         return f"{self.source} joins {self.client}'s session with the call to {self.far}"
 
 
-class PassThroughCleared(Event, topic="L2TP"):
+class PassThroughCleared(
+    Event,
+    topic="L2TP",
+    recaps="{source} cleared {client}'s call",
+    aspects={
+        "{source} cleared {client}'s call, which": "{ended}",
+        "{source} cleared {client}'s call with": "result {result}, error {error}",
+    },
+    chance="words",
+    closing=True,
+):
     """A call that an HMC had asked for has ended, or did not come about."""
 
     client: str
@@ -72,6 +93,10 @@ class PassThroughCleared(Event, topic="L2TP"):
     error: int
     words: str
     """The CDN's error message."""
+
+    @property
+    def ended(self) -> str:
+        return f"{self.by} ended" + (f", to {self.far}" if self.far else "")
 
     @property
     def sentence(self) -> str:

@@ -29,6 +29,7 @@ class ServersMoved(
     Event,
     topic="sdc",
     tells="{name} leads to {new} from now on; {old} answer no more",
+    recaps="{name} was led from {old} to {new}, with {ttl_s} s for what others remember",
 ):
     """The servers of a name have other addresses, and IBM's name server says so (R-10)."""
 
@@ -40,7 +41,7 @@ class ServersMoved(
     """How long others may go on with what they were told, in seconds."""
 
 
-class TlsTried(Event, topic="probe"):
+class TlsTried(Event, topic="probe", chance="address ports like others"):
     """What TLS one of the servers takes, tried from IBM's side after the calls home (P-13 to P-16).
 
     The source is the node that tries. The three tuples go together: one entry is one connection.
@@ -63,12 +64,25 @@ class TlsTried(Event, topic="probe"):
     """How many servers answer like this one, if it is the first of them."""
 
     @property
+    def recap(self) -> str:
+        return f"{self.source} tried what TLS {self._where} takes"
+
+    @property
+    def turns(self) -> dict[str, str]:
+        pairs = zip(self.offers, self.answers, strict=True)
+        return {f"{self._where} answered the TLS offer {o} with": a or "nothing" for o, a in pairs}
+
+    @property
+    def _where(self) -> str:
+        return place(self.destination, self.port)
+
+    @property
     def sentence(self) -> str:
         if self.like:
             return ""
         pairs = zip(self.offers, self.answers, strict=True)
         took = [OFFERERS.get(offer, offer) for offer, answer in pairs if answer.isupper()]
-        where = place(self.destination, self.port)
+        where = self._where
         if self.others:
             answer = "answers" if self.others == 1 else "answer"
             where += f" and of {count(self.others, 'other')} that {answer} alike"

@@ -6,7 +6,12 @@ from lab.names import place
 from lab.record.event import Event, kinds_of
 
 
-class ModuleAsked(Event, topic="imm"):
+class ModuleAsked(
+    Event,
+    topic="imm",
+    recaps="{client} asked {source} at TCP {port} for {what}",
+    aspects={"{client} asked {source} at TCP {port} for {what}, and CIM's status was": "{code}"},
+):
     """Somebody asked the module for an operation, and was let in."""
 
     client: str
@@ -18,6 +23,10 @@ class ModuleAsked(Event, topic="imm"):
     """The class that it is about; empty if the request names none."""
     code: int
     """Of CIM (DSP0200): 0 if it was carried out."""
+
+    @property
+    def what(self) -> str:
+        return f"{self.operation} of {self.about}" if self.about else self.operation
 
     @property
     def sentence(self) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from lab import codec
 from lab.errors import DaemonError
 from lab.linux.process import PIPE, Popen
+from lab.record.call_event import CallHomeTried
 from lab.record.cause import AgentCause
-from lab.record.event import CallHomeTried, NodeDied
+from lab.record.event import NodeDied
 from lab.topology.errand_kinds import DOWNLOADS
 
 if TYPE_CHECKING:

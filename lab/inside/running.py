@@ -26,8 +26,9 @@ from lab.linux.nodes import Node
 from lab.linux.process import Daemon, Popen, attended, exit_status, how_ended
 from lab.names import check_known
 from lab.paths import COMMANDS_FILE
+from lab.record.call_event import Served
 from lab.record.daemon_event import DaemonEnded
-from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost, Served
+from lab.record.event import BrokeOff, LabUp, PathFailed, PathLost
 from lab.record.record import Record, Transaction
 from lab.record.story import Story
 from lab.teardown import Teardown

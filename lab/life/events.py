@@ -5,7 +5,20 @@ from __future__ import annotations
 from lab.record.event import Event
 
 
-class LifeBegun(Event, topic="life", tells="{source}: {program} begins a life of {lasts_s:g} s"):
+class LifeBegun(
+    Event,
+    topic="life",
+    tells="{source}: {program} begins a life of {lasts_s:g} s",
+    aspects={
+        "the agent of {source} was": "{program}, {whose}",
+        "the life of {source} was to last": "{lasts_s} s",
+        "the vendor of {source} was": "{vendor}",
+        "{source} was managed by an HMC:": "{hmc_managed}",
+        "the web port of {source} was to be": "{web_port}",
+        "the IBM IDs that {source} was told of were": "{ibm_ids}",
+        "the servers that {source} was told of were": "{hosts}",
+    },
+):
     """The agent's program is about to be started, and the script begins."""
 
     program: str
@@ -21,8 +34,25 @@ class LifeBegun(Event, topic="life", tells="{source}: {program} begins a life of
     hosts: tuple[str, ...] = ()
     """The servers that the agent was told of: names, or addresses."""
 
+    @property
+    def whose(self) -> str:
+        return "the lab's own" if self.own else "not the lab's own"
 
-class LifeHappened(Event, topic="life", tells="{source}: {deed} {subject}"):
+
+class LifeHappened(
+    Event,
+    topic="life",
+    tells="{source}: {deed} {subject}",
+    aspects={
+        "{source}'s {deed} {subject} was about the addresses": "{addresses}",
+        "{source}'s {deed} {subject} was about the URLs": "{urls}",
+        "{source}'s {deed} {subject} was about the errand": "{errand}",
+        "{source}'s {deed} {subject} was one of the kind": "{kind_of}",
+        "{source}'s {deed} {subject} was by": "{by_s} s",
+        "{source}'s {deed} {subject} led names to": "{led_to}",
+    },
+    chance="until",
+):
     """An event of the script has happened."""
 
     deed: str
@@ -56,7 +86,22 @@ class ProblemCame(Event, topic="life", tells="{source} has {number}: {text}"):
     text: str
 
 
-class PagesSeen(Event, topic="life", tells="{source}: an administrator looks at port {port}"):
+class PagesSeen(
+    Event,
+    topic="life",
+    tells="{source}: an administrator looks at port {port}",
+    aspects={
+        "somebody listened at port {port} of {source}:": "{reached}",
+        "port 5024 of {source} was open beside port {port}:": "{default_open}",
+        "port {port} of {source} answered a request in clear with": "status {clear_status}",
+        "the TLS of port {port} of {source} was": "{tls}",
+        "port {port} of {source} asked for a log-in:": "{asks}",
+        "port {port} of {source} was open to all:": "{open_to_all}",
+        "port {port} of {source} let a guessed password in:": "{guessed}",
+        "port {port} of {source} let the right password in:": "{let_in}",
+        "PAM of {source} was asked, at the guess, at the log-in:": "{asked_at_guess}, {asked_at_log_in}",
+    },
+):
     """What an administrator's browser saw of the agent's pages; never a password."""
 
     port: int
@@ -88,7 +133,12 @@ class AgentStarted(Event, topic="life", tells="{source}: the agent is started"):
     pid: int
 
 
-class AgentEnded(Event, topic="life", tells="{source}: the agent ended {how}"):
+class AgentEnded(
+    Event,
+    topic="life",
+    tells="{source}: the agent ended {how}",
+    aspects={"the agent of {source} ended {how}, and the lab wanted that:": "{wanted}"},
+):
     """The agent's program has ended."""
 
     how: str

@@ -6,7 +6,15 @@ from lab.names import count, place
 from lab.record.event import Event, kinds_of
 
 
-class TargetTried(Event, topic="test"):
+class TargetTried(
+    Event,
+    topic="test",
+    recaps="{source} offloaded to {target} ({address}, TCP {port}{unasked}): {outcome}",
+    aspects={
+        "{source} offloaded to {target} ({address}, TCP {port}{unasked}), and there was": "{outcome}"
+    },
+    chance="sent",
+):
     """An agent's host offloaded data to an address and a port, or tried to. The source is that host."""
 
     target: str
@@ -23,6 +31,15 @@ class TargetTried(Event, topic="test"):
     """Bytes."""
 
     @property
+    def unasked(self) -> str:
+        return "" if self.entered else ", which nobody has entered"
+
+    @property
+    def outcome(self) -> str:
+        taken = ", and all was taken" if self.taken else ""
+        return f"{'a' if self.connected else 'no'} connection{taken}"
+
+    @property
     def sentence(self) -> str:
         at = place(self.address, self.port)
         if not self.entered:
@@ -34,7 +51,13 @@ class TargetTried(Event, topic="test"):
         return f"{self.source} offloads to {self.target} ({at}): {became}"
 
 
-class DataTaken(Event, topic="offload"):
+class DataTaken(
+    Event,
+    topic="offload",
+    recaps="{source} had data of {peer} at TCP {port}",
+    aspects={"{source} had data of {peer} at TCP {port}:": "{taken} bytes, {ending}"},
+    chance="peer_port",
+):
     """A connection to a server that users enter has ended. The source is the server."""
 
     port: int
@@ -45,6 +68,10 @@ class DataTaken(Event, topic="offload"):
     """Bytes."""
     whole: bool
     """Whether the client ended it in order, by a FIN."""
+
+    @property
+    def ending(self) -> str:
+        return "ended in order" if self.whole else "broken off"
 
     @property
     def sentence(self) -> str:

@@ -31,6 +31,20 @@ class Explained:
         return bool(getattr(self, "bad", False) or getattr(self, "cause", None))
 
     @property
+    def cause_alone(self) -> str:
+        """The cause in words, without what another program adds: that may be another text each time."""
+        cause: Cause | None = getattr(self, "cause", None)
+        if cause is None:
+            return ""
+        sentence = cause.sentence.removesuffix(": {0.detail}").removesuffix("{0.detail}")
+        if not sentence:
+            return str(cause.value).replace("-", " ")
+        # In the middle of a sentence, and after "answered", it is a number or a word of a protocol.
+        return (sentence if cause.sentence.endswith(": {0.detail}") else cause.sentence).format(
+            self
+        )
+
+    @property
     def why(self) -> str:
         """The cause in words; empty if there is none."""
         cause: Cause | None = getattr(self, "cause", None)

@@ -22,6 +22,9 @@ class LeftRunning(
     Event,
     topic="lab",
     tells="a command left {program} running on {source} (process {pid}: {command_line}); it was ended",
+    recaps="a command left {program} running on {source}, and it was ended",
+    chance="command_line",
+    closing=True,
 ):
     """A user's command had ended, or the lab went down, and a process of the user's was still there."""
 
@@ -31,7 +34,16 @@ class LeftRunning(
     """The beginning of it."""
 
 
-class CommandRun(Event, topic="command"):
+class CommandRun(
+    Event,
+    topic="command",
+    recaps="the command {program} ran on {source}",
+    aspects={
+        "the command {program} on {source} ended with": "status {status}",
+        "the command {program} on {source} was told of the proxies": "{proxies}",
+        "the command {program} on {source} was built with": "{sanitizer}",
+    },
+):
     """A user's own command ran on a node, and ended at ``time``. The story passes over it."""
 
     started: float
@@ -44,7 +56,13 @@ class CommandRun(Event, topic="command"):
     """``AddressSanitizer``: what a program that failed in the lab's own kernel was built with."""
 
 
-class NodeAltered(Event, topic="node", tells="{source} is not as the lab made it: {words}"):
+class NodeAltered(
+    Event,
+    topic="node",
+    tells="{source} is not as the lab made it: {words}",
+    recaps="after a command {source} was not as the lab made it, by its {part}",
+    chance="words",
+):
     """A command failed, and afterwards a node is not as the lab had made it."""
 
     part: NodePart

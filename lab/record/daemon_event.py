@@ -6,7 +6,10 @@ from lab.record.event import Event
 
 
 class DaemonEnded(
-    Event, topic="daemon", tells="{source}'s {program} ended {how}, and not by the lab"
+    Event,
+    topic="daemon",
+    tells="{source}'s {program} ended {how}, and not by the lab",
+    closing=True,
 ):
     """A daemon of the lab's, or what the user has in a daemon's place, was found ended when the run was over.
 

@@ -6,6 +6,15 @@ declares a kind: its fields are annotations as of a dataclass, and ``tells`` is 
 with fields in braces, and ``{why}`` for the cause in words. No program reads a sentence back. The kinds of
 one part of the lab are in the part's module ``events``; those that the record keeps are here.
 
+What a kind says to a comparison of two runs (``lab diff``) stands with it, too:
+
+    class PppUp(Event, tells="...", recaps="{source} and {gateway} opened IPCP", chance="interface",
+                aspects={"the MTU of {source}'s PPP with {gateway} was": "{mtu}"}):
+
+``recaps`` is what one run has beside the other, if the story's sentence does not do; ``aspects`` are what two
+events of one thing may differ in; ``chance`` names fields that are drawn by lot, measure time, or are told by
+another trait of the run. Any other field must show in one of the two: a test changes each.
+
 An event has a time on the lab's clock and a source: a node, or ``lab``. No field is a secret: a test looks at
 the types, and the writer refuses a secret. The classes have no ``repr`` and no ``eq``: these are three
 quarters of the time that it takes to make a dataclass, and a run's start-up pays for it.
@@ -13,16 +22,23 @@ quarters of the time that it takes to make a dataclass, and a run's start-up pay
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from time import time as now
 from typing import Any, ClassVar, Self, dataclass_transform
 
-from lab.names import place, runs
-from lab.record.cause import AgentCause, Blame, DialCause, Explained, IkeCause, PppCause
+from lab.names import runs
+from lab.record.cause import Blame, Explained, IkeCause, PppCause
 
 LAB = "lab"
 """The source of what happens to the lab as a whole."""
+
+
+CHANCE = frozenset({
+    "started", "seconds", "transaction", "pid", "own_port", "sha256", "key", "identifier", "began",
+    "silent_s", "restored", "detail", "call",
+})  # fmt: skip
+"""Fields that are drawn by lot, measure time, or are words for people, in whichever kind they are."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
@@ -33,10 +49,31 @@ class _Declared:
     """A word of up to eight letters before the sentence: a protocol or a part of the lab."""
     tells: ClassVar[str] = ""
     bad: ClassVar[bool] = False  # a failure, also where it has no cause
+    recaps: ClassVar[str] = ""
+    aspects: ClassVar[Mapping[str, str]] = {}
+    chance: ClassVar[frozenset[str]] = CHANCE
+    elsewhere: ClassVar[bool] = (
+        False  # other traits of a run have it: the comparison passes over it
+    )
+    closing: ClassVar[bool] = False  # it may come while a lab is taken down
 
-    def __init_subclass__(cls, *, topic: str = "", tells: str = "", bad: bool = False) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        topic: str = "",
+        tells: str = "",
+        bad: bool = False,
+        recaps: str = "",
+        aspects: Mapping[str, str] | None = None,
+        chance: str = "",
+        elsewhere: bool = False,
+        closing: bool = False,
+    ) -> None:
         cls.topic = topic or cls.topic
         cls.tells, cls.bad = tells, bad
+        cls.recaps, cls.aspects = recaps, aspects or {}
+        cls.chance = CHANCE.union(chance.split())
+        cls.elsewhere, cls.closing = elsewhere, closing
         dataclass(frozen=True, kw_only=True, repr=False, eq=False)(cls)
 
 
@@ -62,6 +99,49 @@ class Event(Explained, _Declared):
         """What the story tells; empty if the story passes over it."""
         return self.tells.format(**vars(self), why=self.why)
 
+    @property
+    def recap(self) -> str:
+        """What a comparison tells of it if the other run has it not."""
+        return self.recaps.format_map(_InWords(self)) if self.recaps else self.sentence
+
+    @property
+    def turns(self) -> dict[str, str]:
+        """The aspects: of what another run may have another, and how it is in this one."""
+        own = _InWords(self)
+        return {what.format_map(own): how.format_map(own) for what, how in self.aspects.items()}
+
+
+class _InWords(dict[str, str]):
+    """An event's fields and properties, as they stand in a sentence."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    def __missing__(self, name: str) -> str:
+        return in_words(getattr(self._event, name))
+
+
+def in_words(value: object) -> str:
+    """A field as it stands in a sentence."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(in_words, value)) or "none"
+    return str(value)
+
+
+def known_kinds() -> dict[str, type[Event]]:
+    """Every kind whose module is imported, by its name in the file."""
+    return {kind.kind(): kind for kind in _below(Event)}
+
+
+def _below(kind: type[Event]) -> Iterator[type[Event]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
 
 def kinds_of(module: str) -> tuple[type[Event], ...]:
     """The kinds that a module declares, in their order."""
@@ -75,7 +155,7 @@ Tell = Callable[[Event], None]
 # The lab.
 
 
-class LabUp(Event, topic="lab"):
+class LabUp(Event, topic="lab", elsewhere=True):
     """Every node, wire, rule and server stands."""
 
     topology: str
@@ -94,7 +174,13 @@ class FaultPassed(Event, topic="fault", tells="{source} loses nothing any more")
     """A fault that passes has ended at a node. All agents call home once more."""
 
 
-class BrokeOff(Event, topic="lab", bad=True):
+class BrokeOff(
+    Event,
+    topic="lab",
+    recaps="an error ended the run before its end, and it was the {blame}'s",
+    chance="words",
+    bad=True,
+):
     """An error ended the run before the run's own end."""
 
     blame: Blame
@@ -104,19 +190,19 @@ class BrokeOff(Event, topic="lab", bad=True):
 # Ways home. The source is the agent's host.
 
 
-class WayTried(Event):
+class WayTried(Event, elsewhere=True):
     """An agent's host begins to bring a way up."""
 
     way: str
 
 
-class WayUp(Event):
+class WayUp(Event, recaps="{source}'s way {way} came up"):
     """The way is up."""
 
     way: str
 
 
-class WayFailed(Event, bad=True):
+class WayFailed(Event, recaps="{source}'s way {way} did not come up", chance="only", bad=True):
     """The way did not come up."""
 
     way: str
@@ -135,7 +221,12 @@ class CalledByOne(Event, tells="{source} calls home once more, by {family} alone
     """``IPv4``, ``IPv6``."""
 
 
-class WayLost(Event, tells="{source} has lost its way home, and looks for another", bad=True):
+class WayLost(
+    Event,
+    tells="{source} has lost its way home, and looks for another",
+    recaps="{source} lost its way home by {way}, and looked for another",
+    bad=True,
+):
     """A call home failed by a way that was up; the way, or a later one, is brought up now."""
 
     way: str
@@ -148,7 +239,7 @@ class BackupTried(Event, tells="{source}: {way} works; now {backup}, which is th
     backup: str
 
 
-class PathFailed(Event, bad=True):
+class PathFailed(Event, chance="words", bad=True):
     """No way of an agent came up."""
 
     again: bool = False
@@ -157,10 +248,24 @@ class PathFailed(Event, bad=True):
 
     @property
     def sentence(self) -> str:
-        return f"did not come up{' again' if self.again else ''}: {self.words}"
+        return f"{self._outcome}: {self.words}"
+
+    @property
+    def recap(self) -> str:
+        return f"no way home of an agent was left: all {self._outcome}"
+
+    @property
+    def _outcome(self) -> str:
+        return f"did not come up{' again' if self.again else ''}"
 
 
-class PathLost(Event, tells="{words}", bad=True):
+class PathLost(
+    Event,
+    tells="{words}",
+    recaps="a way home was lost while the lab put it to the test",
+    chance="words",
+    bad=True,
+):
     """A way was lost while it was put to the test, after the calls home had got through."""
 
     words: str
@@ -169,7 +274,18 @@ class PathLost(Event, tells="{words}", bad=True):
 _PPP_UP = "{source} is {local_ip} on {interface}, {gateway} is {peer_ip}, MTU {mtu}"
 
 
-class PppUp(Event, topic="PPP", tells=_PPP_UP):
+class PppUp(
+    Event,
+    topic="PPP",
+    tells=_PPP_UP,
+    recaps="{source} and {gateway} opened PPP",
+    aspects={
+        "the MTU of {source}'s PPP with {gateway} was": "{mtu}",
+        "{gateway}'s address in PPP with {source} was": "{peer_ip}",
+        "{source}'s address in PPP with {gateway} was": "{local_ip}",
+    },
+    chance="interface",
+):
     """IPCP is open (RFC 1332)."""
 
     gateway: str
@@ -179,7 +295,15 @@ class PppUp(Event, topic="PPP", tells=_PPP_UP):
     mtu: int
 
 
-class PppDown(Event, topic="PPP", tells="{source} to {gateway}: {why}"):
+class PppDown(
+    Event,
+    topic="PPP",
+    tells="{source} to {gateway}: {why}",
+    recaps="{source}'s PPP with {gateway} ended",
+    aspects={"{source}'s PPP with {gateway} ended, and pppd said": "{cause_alone}"},
+    chance="interface exit_status",
+    closing=True,
+):
     """A pppd has ended, or was given up: of a session that had been up, or of one that never was."""
 
     gateway: str
@@ -195,7 +319,17 @@ class PppDown(Event, topic="PPP", tells="{source} to {gateway}: {why}"):
         return super().sentence if self.cause not in (None, PppCause.terminated) else ""
 
 
-class IkeEstablished(Event, topic="IKE"):
+class IkeEstablished(
+    Event,
+    topic="IKE",
+    recaps="{source} and {gateway} agreed on keys by IKE",
+    aspects={
+        "{source}'s ESP with {gateway} went": "{carrier}",
+        "{source}'s ESP with {gateway} was": "{esp_encryption}/{esp_integrity} in {esp_mode} mode",
+        "{source}'s IKE with {gateway} was": "{ike_encryption}/{ike_integrity}/{ike_dh_group}",
+    },
+    chance="connection",
+):
     """The IKE SA and the ESP SAs are installed (RFC 2409); suites as VICI names them."""
 
     connection: str
@@ -211,190 +345,28 @@ class IkeEstablished(Event, topic="IKE"):
 
     @property
     def sentence(self) -> str:
-        nat = ", in UDP 4500" if self.udp_encapsulation else ""
+        nat = f", {self.carrier}" if self.udp_encapsulation else ""
         return (
             f"{self.source} and {self.gateway} agreed on "
             f"{self.ike_encryption}/{self.ike_integrity}/{self.ike_dh_group}, "
             f"ESP {self.esp_encryption}/{self.esp_integrity} in {self.esp_mode.lower()} mode{nat}"
         )
 
+    @property
+    def carrier(self) -> str:
+        """What ESP goes in."""
+        return "in UDP 4500" if self.udp_encapsulation else "plain"
 
-class IkeFailed(Event, topic="IKE", tells="{source} to {gateway}: {why}"):
+
+class IkeFailed(
+    Event,
+    topic="IKE",
+    tells="{source} to {gateway}: {why}",
+    recaps="{source} and {gateway} did not agree on keys by IKE: {cause_alone}",
+):
     """An IPsec connection did not come up."""
 
     gateway: str
     cause: IkeCause
     detail: str
     """Charon's own word for it."""
-
-
-class ModemProbed(Event, topic="modem"):
-    """A serial port was asked for a modem at boot (OUT-24)."""
-
-    device: str
-    answer: str
-    """The modem's final result code; empty if it gave none."""
-    command: str
-    cause: DialCause | None
-    """None if a modem was found."""
-    detail: str
-
-    @property
-    def found(self) -> bool:
-        return self.cause is None
-
-    @property
-    def sentence(self) -> str:
-        if self.found:
-            return f"{self.source}: {self.device}"
-        return f"{self.source}: no modem at {self.device}: {self.why}"
-
-
-class Dialled(Event, topic="call"):
-    """A client dialled a number, and PPP came up or did not (OUT-23, OUT-25).
-
-    The time is when the modem had answered, or was given up.
-    """
-
-    started: float
-    device: str
-    """The modem's port; empty if a partition was to dial (OUT-30), whose port ``partition-dialled`` tells."""
-    number: str
-    result: str
-    """The modem's final result code, or what a partition says of it (OCCN, CDN); empty if there was none."""
-    rate_bit_s: int
-    cause: DialCause | None
-    """What kept the call from becoming a way home; None if nothing did."""
-    command: str
-    """Which the modem did not take."""
-    detail: str
-    """With what it answered the command."""
-
-    @property
-    def sentence(self) -> str:
-        what = ", ".join(filter(None, (self.result, self.why)))
-        return f"{self.source} dials {self.number}: {what}"
-
-
-# Calls home.
-
-
-class CallHomeTried(Event, topic="agent"):
-    """The reference agent tried one server."""
-
-    way: str
-    """The way that was up; empty if none was."""
-    server: str
-    """The URL."""
-    address: str
-    """The server's, or the proxy's; empty if the name was not resolved."""
-    phase: str
-    """How far the call came: ``resolve``, ``connect`` (or ``proxy``, ``CONNECT``), ``TLS``, ``request``,
-    ``acknowledgement``; ``enrolment`` or ``promise`` if an errand was not tried for want of that."""
-    transaction: str
-    """The number that the server gave; empty if it acknowledged nothing."""
-    seconds: float
-    cause: AgentCause | None
-    """None if the server acknowledged."""
-    detail: str
-    proxy: str = ""
-    """The proxy's URL, without a password; empty where none was asked."""
-    errand: str = "heartbeat"
-    """What it was for: ``problem``, ``fix``."""
-    sha256: str = ""
-    """Of a fix that came as it was promised by TLS (OUT-41)."""
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.source}: {self.outcome}"
-
-    @property
-    def outcome(self) -> str:
-        through = f"{self.server} through {self.proxy}" if self.proxy else self.server
-        if self.errand != "heartbeat":
-            through = f"{self.errand}: {through}" if through else self.errand
-        if self.cause is None:
-            return f"{through} acknowledged as {self.transaction}"
-        return f"{through} failed at {self.phase}: {self.why}"
-
-
-class Served(Event, topic="sdc"):
-    """A transaction that reached IBM's servers, from their ledger. The source is their node.
-
-    It is told when the lab goes down, and the story passes over it.
-    """
-
-    request: str
-    """``heartbeat``, ``upload``, ``request``; or what kept it from becoming one (``Transaction.kind``)."""
-    system: str
-    peer_ip: str
-    server_ip: str
-    server_port: int
-    tls_version: str
-    status: int
-    """The status that was answered, HTTP's or FTP's; 0 where none could be."""
-    server: str
-    method: str
-    target: str
-    body_bytes: int
-
-
-# What is tried on a path that is up.
-
-
-class Unroutable(Event, topic="probe", tells="{source} has no route to {destination}"):
-    """A node could not probe a destination, for it has no route to it."""
-
-    destination: str
-
-
-class Probed(Event, topic="probe"):
-    """A node tried to open a TCP connection to an agent's host (OUT-02)."""
-
-    address: str
-    """The node's own, from which it tried."""
-    destination: str
-    port: int
-    answered: bool
-
-    @property
-    def sentence(self) -> str:
-        outcome = "was answered" if self.answered else "got no answer"
-        return f"{self.source} to {place(self.destination, self.port)} {outcome}"
-
-
-class ForwardProbed(Event, topic="probe"):
-    """A SYN for another network was handed to an agent's host, by its uplink or its second card (OUT-04)."""
-
-    address: str
-    """From which the SYN claims to come."""
-    destination: str
-    port: int
-    forwarded: bool
-    outward: bool = False
-    """Whether it came from the local network's side, and is for IBM."""
-
-    @property
-    def sentence(self) -> str:
-        outcome = "was forwarded" if self.forwarded else "was not forwarded"
-        card = "second card" if self.outward else "uplink"
-        return f"a SYN for {self.destination} by {self.source}'s {card} {outcome}"
-
-
-class OwnRuleTried(
-    Event, topic="probe", tells="{source}: its own rule on {interface} dropped {dropped}"
-):
-    """A drop rule for TCP to ``destination`` on the tunnel's interface of a host (``ppp0``), the same
-    match counted on its uplink, and one attempt to connect meanwhile (OUT-22, OUT-26). Time: of the end."""
-
-    started: float
-    interface: str
-    uplink: str
-    destination: str
-    connected: bool
-    """Whether the connection came about in spite of the rule."""
-    dropped: int
-    """Packets, by the rule on the tunnel."""
-    counted_on_uplink: int
-    sessions_open: bool
-    """Whether what carries the connection was still up at the end: IKE, L2TP, PPP, the telephone call."""

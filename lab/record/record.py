@@ -9,18 +9,12 @@ from dataclasses import dataclass, field
 from lab import codec
 from lab.errors import LabError, PathError, PrerequisiteError, UsageError
 from lab.names import all_of
+from lab.record.call_event import CallHomeTried
 from lab.record.cause import AgentCause, Blame, Explained, PppCause
 from lab.record.command_event import CommandRun, LeftRunning, NodeAltered
-from lab.record.event import (
-    CallHomeTried,
-    Dialled,
-    ForwardProbed,
-    IkeEstablished,
-    IkeFailed,
-    ModemProbed,
-    OwnRuleTried,
-    Probed,
-)
+from lab.record.dial_event import Dialled, ModemProbed
+from lab.record.event import IkeEstablished, IkeFailed
+from lab.record.trial_event import ForwardProbed, OwnRuleTried, Probed
 
 FEW = 3
 """Servers that are told by name where they failed alike."""

@@ -37,7 +37,9 @@ class SessionJoined(Event, topic="relay", tells="{source} joins {console} with {
     representative: str
 
 
-class SessionParted(Event, topic="relay"):
+class SessionParted(
+    Event, topic="relay", recaps="{by} left the session at {source}", chance="received sent"
+):
     """A session has ended at the relay."""
 
     by: str
@@ -52,7 +54,12 @@ class SessionParted(Event, topic="relay"):
         return f"{self.source}: {self.by} has left the session, which carried {carried}"
 
 
-class RelayTried(Event, topic="relay"):
+class RelayTried(
+    Event,
+    topic="relay",
+    recaps="{source} tried the relay at {address}, TCP {port}: {outcome}",
+    aspects={"{source} tried the relay at {address}, TCP {port}, and came to": "{outcome}"},
+):
     """An end tried to come to the relay by one port."""
 
     address: str
@@ -66,8 +73,12 @@ class RelayTried(Event, topic="relay"):
 
     @property
     def sentence(self) -> str:
-        outcome = self.problem or self.phase
-        return f"{self.source} to {self.address}:{self.port}: {outcome}"
+        return f"{self.source} to {self.address}:{self.port}: {self.problem or self.phase}"
+
+    @property
+    def outcome(self) -> str:
+        parts = (f"the phase {self.phase}", self.tls_version or "no TLS", self.problem)
+        return ", ".join(filter(None, parts))
 
 
 class LedIn(Event, topic="relay"):
@@ -81,7 +92,17 @@ class LedIn(Event, topic="relay"):
         return f"{self.source} lets the session in to {self.ports or 'nowhere'}"
 
 
-class LedOut(Event, topic="relay"):
+class LedOut(
+    Event,
+    topic="relay",
+    recaps="{source}'s session by the relay ended",
+    aspects={
+        "{source}'s session by the relay ended by": "{reason}",
+        "{source}'s session by the relay was led to": "{ports}",
+        "{source}'s session by the relay was denied": "{times}",
+    },
+    chance="words",
+):
     """A console's session by the relay has ended."""
 
     reason: str
@@ -91,6 +112,10 @@ class LedOut(Event, topic="relay"):
     """To which the session was led, as ``22, 30000-30009``."""
     denied: int
     """So many times something else was asked for."""
+
+    @property
+    def times(self) -> str:
+        return f"something else {count(self.denied, 'time')}"
 
     @property
     def sentence(self) -> str:
@@ -126,7 +151,16 @@ class PortAsked(
     """``open``, or why not: ``not-permitted``, ``no-answer``, ``too-many``; ``none`` if none came."""
 
 
-class PortsAsked(Event, topic="relay"):
+class PortsAsked(
+    Event,
+    topic="relay",
+    recaps="{source} asked for {asked} TCP ports of the console",
+    aspects={
+        "{source} asked for {asked} TCP ports of the console, and": "{answered} were answered",
+        "of {asked} TCP ports that {source} asked for, the customer permitted": "{permitted}",
+        "of {asked} TCP ports that {source} asked for, it was led to": "{opened}",
+    },
+):
     """The representative asked for many TCP ports of the console in a session."""
 
     permitted: str

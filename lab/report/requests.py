@@ -6,7 +6,7 @@ import shlex
 
 from lab.markup import Markup, fill, join
 from lab.names import count, place
-from lab.record.event import CallHomeTried
+from lab.record.call_event import CallHomeTried
 from lab.record.record import Transaction
 from lab.report.material import Material
 from lab.report.parts import copied, fold, seconds, section, size

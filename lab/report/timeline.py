@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import codec
 from lab.record import story
-from lab.record.event import LAB, Event
+from lab.record.event import LAB, Event, known_kinds
 from lab.report import crossing, milestones
 from lab.topology.model import Role
 
@@ -87,7 +87,7 @@ def _logs(case: Case) -> Iterator[Entry]:
 
 def _events(case: Case) -> Iterator[Entry]:
     path = case.run_dir / story.EVENTS
-    kinds = {kind.kind(): kind for kind in _descendants(Event)}
+    kinds = known_kinds()
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             fields = json.loads(line)
@@ -103,12 +103,6 @@ def _events(case: Case) -> Iterator[Entry]:
         kind = kinds.get(name)
         topic = "fault" if kind is not None and kind.topic == "fault" else "event"
         yield _entry(time, topic, source, _sentence(kind, fields), event=name)
-
-
-def _descendants(kind: type[Event]) -> Iterator[type[Event]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _descendants(each)
 
 
 def _sentence(kind: type[Event] | None, fields: Entry) -> str:

@@ -10,7 +10,7 @@ import time
 
 from lab.inside.running import RunningLab
 from lab.linux import firewall
-from lab.record.event import ForwardProbed, OwnRuleTried, Probed, Unroutable
+from lab.record.trial_event import ForwardProbed, OwnRuleTried, Probed, Unroutable
 from lab.topology.family import Family, family_of
 from lab.topology.model import Role
 from lab.wait import Deadline

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from lab.names import all_of
 from lab.record.event import Event, kinds_of
 
@@ -11,7 +13,13 @@ Counts = tuple[int, int, int]
 """Packets of a scan: TCP, UDP, and of all other IP protocols."""
 
 
-class HostScanned(Event, topic="scan"):
+class HostScanned(
+    Event,
+    topic="scan",
+    recaps="{scan} found {found}",
+    aspects={"{scan} found": "{found}"},
+    chance="address sent at_firewall at_host",
+):
     """All 65,535 TCP and UDP ports of a host, all other IP protocols and a ping were tried.
 
     Ports are told as ``22, 30000-30009``. The time is the end.
@@ -50,9 +58,21 @@ class HostScanned(Event, topic="scan"):
         return not (self.tcp or self.refused or self.udp or self.protocols or self.errors)
 
     @property
+    def scan(self) -> str:
+        """Which scan it is."""
+        of = f", by the session of {self.by}," if self.by else ""
+        what = "" if self.purpose == "attack" else f" for {self.purpose}"
+        return f"{self.source}'s scan of {self.target}{what}{of} with remote service {self.state}"
+
+    @property
     def sentence(self) -> str:
+        found = "nothing answers" if self.silent else self.found
+        return f"{self.source} scans {self.target}: {found}"
+
+    @property
+    def found(self) -> str:
         if self.silent:
-            return f"{self.source} scans {self.target}: nothing answers"
+            return "nothing"
         answers = {
             "TCP": self.tcp,
             "TCP, refused": self.refused,
@@ -61,10 +81,18 @@ class HostScanned(Event, topic="scan"):
         }
         told = [f"{what} {ports}" for what, ports in answers.items() if ports]
         told += [f"{self.errors} ICMP errors"] if self.errors else []
-        return f"{self.source} scans {self.target}: {'; '.join(told)}"
+        return "; ".join(told)
 
 
-class Flooded(Event, topic="scan"):
+class Flooded(
+    Event,
+    topic="scan",
+    recaps="{source} flooded TCP {port} of {targets} while a session came up",
+    aspects={
+        "{source} flooded TCP {port} of {targets} while a session came up, and there answered": "{answered}"
+    },
+    chance="address sent",
+):
     """SYNs for one closed port were sent all the time while a session came up (I-18). The time is the end."""
 
     started: float
@@ -110,7 +138,7 @@ class InboundEnabled(Event, topic="service"):
         return f"{self.source} lets one session in by {self.by}: to {all_of(whom) or 'nobody'}"
 
 
-class InboundDisabled(Event, topic="service"):
+class InboundDisabled(Event, topic="service", recaps="{source} let nobody in any more: {reason}"):
     """Nobody can come in any more."""
 
     reason: str
@@ -131,7 +159,12 @@ class InboundDisabled(Event, topic="service"):
         return f"{self.source} lets nobody in: {words.get(self.reason, 'the customer has disabled it')}"
 
 
-class WrongTry(Event, topic="service", tells="{source}: try {number} to authenticate failed"):
+class WrongTry(
+    Event,
+    topic="service",
+    tells="{source}: try {number} to authenticate failed",
+    chance="exit_status",
+):
     """A caller did not authenticate by CHAP (I-05)."""
 
     number: int
@@ -143,7 +176,9 @@ class VpnBorrowed(Event, topic="service", tells="{source} has its VPN for remote
     """The console's tunnel for calling home is down, if it stood: the VPN is for a session now."""
 
 
-class LockedDown(Event, topic="service"):
+class LockedDown(
+    Event, topic="service", recaps="{source} locked the session down{whom}", chance="interface"
+):
     """The lock-down stands; the session's interface is not up yet (I-18)."""
 
     interface: str
@@ -153,11 +188,26 @@ class LockedDown(Event, topic="service"):
 
     @property
     def sentence(self) -> str:
-        whom = f" for {self.user}" if self.user else ""
-        return f"{self.source} locks {self.interface} down{whom}"
+        return f"{self.source} locks {self.interface} down{self.whom}"
+
+    @property
+    def whom(self) -> str:
+        return f" for {self.user}" if self.user else ""
 
 
-class SessionUp(Event, topic="service", tells="{source} is {address}, the representative {caller}"):
+class SessionUp(
+    Event,
+    topic="service",
+    tells="{source} is {address}, the representative {caller}",
+    recaps="a session with {source} came up",
+    aspects={
+        "{source}'s address in the session was": "{address}",
+        "the representative's address in {source}'s session was": "{caller}",
+        "the partitions' addresses in {source}'s session were": "{aliases}",
+        "{source}'s session was by the gateway": "{gateway}",
+    },
+    chance="interface",
+):
     """IPCP is open, and packets of the session can come."""
 
     interface: str
@@ -170,7 +220,16 @@ class SessionUp(Event, topic="service", tells="{source} is {address}, the repres
     """Of a session by VPN: IBM's gateway."""
 
 
-class SessionDown(Event, topic="service", tells="the session with {source} has ended"):
+class SessionDown(
+    Event,
+    topic="service",
+    tells="the session with {source} has ended",
+    aspects={
+        "the session with {source} ended, and the status of pppd was": "{exit_status}",
+        "the session with {source} ended, and the lock-down had dropped": "{dropped} packets",
+        "the session with {source} ended, and the cause was": "{ended}",
+    },
+):
     """The session's interface, its aliases and the lock-down are gone."""
 
     exit_status: int
@@ -195,7 +254,11 @@ class LoggedIn(Event, topic="service", tells="{source} lets {user} in at the ter
     user: str
 
 
-class LoggedOut(Event, topic="service"):
+class LoggedOut(
+    Event,
+    topic="service",
+    recaps="{source}'s terminal was closed ({ending}), and {left} programs went on",
+):
     """The session at the terminal has ended, with all that was started there."""
 
     ending: str
@@ -217,15 +280,31 @@ class InboundRefused(Event, topic="service", tells="the panel of {source} refuse
     reason: str
 
 
-class CustomerRules(Event, topic="service"):
+class CustomerRules(
+    Event,
+    topic="service",
+    recaps="the customer's own rules on {source} were listed {moment} the session",
+    aspects={"the customer's own rules on {source} {moment} the session were": "{listing}"},
+):
     """The customer's own rules on the console, as the kernel lists them (I-11)."""
 
     moment: str
     """``before``, ``during`` or ``after`` the session."""
     rules: str
 
+    @property
+    def listing(self) -> str:
+        """Too long for a sentence."""
+        lines = len(self.rules.splitlines())
+        return f"{lines} lines with checksum {crc32(self.rules.encode()):08x}"
 
-class ConsoleUsed(Event, topic="service"):
+
+class ConsoleUsed(
+    Event,
+    topic="service",
+    recaps="{source} used {program} at {host} ({address}, TCP {port}): {outcome}",
+    aspects={"{source} used {program} at {host} ({address}, TCP {port}), which": "{outcome}"},
+):
     """The representative used what the console offers, by a program of the representative's own."""
 
     started: float
@@ -246,6 +325,10 @@ class ConsoleUsed(Event, topic="service"):
             f"{self.source} to {self.host} ({self.address}:{self.port}): {self.program} {outcome}"
         )
 
+    @property
+    def outcome(self) -> str:
+        return f"ended with status {self.status} and said {self.answer!r}"
+
 
 class SessionSought(Event, topic="service"):
     """IBM's Service Server looked for a session of a console's at the VPN gateways."""
@@ -260,7 +343,11 @@ class SessionSought(Event, topic="service"):
         return f"{self.source} looks for a session of {self.console}: {found}"
 
 
-class ServiceTried(Event, topic="service"):
+class ServiceTried(
+    Event,
+    topic="service",
+    aspects={"{source} tried {host} ({address}, TCP {port}), which": "{outcome}"},
+):
     """The representative tried one port in a session, as a program would."""
 
     address: str
@@ -272,8 +359,11 @@ class ServiceTried(Event, topic="service"):
 
     @property
     def sentence(self) -> str:
-        outcome = f"says {self.answer!r}" if self.answer else "does not answer"
-        return f"{self.source} to {self.host} ({self.address}:{self.port}): {outcome}"
+        return f"{self.source} to {self.host} ({self.address}:{self.port}): {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        return f"says {self.answer!r}" if self.answer else "does not answer"
 
 
 KINDS = kinds_of(__name__)

@@ -11,7 +11,7 @@ from lab.record.event import Event
 from lab.topology.telephone import Outcome
 
 
-class TerminalSaid(Event, topic="modem"):
+class TerminalSaid(Event, topic="modem", elsewhere=True, closing=True):
     """A terminal gave its modem a command line."""
 
     line: str
@@ -19,7 +19,7 @@ class TerminalSaid(Event, topic="modem"):
     """As it came; ends of line as ``<CR>`` and ``<LF>``."""
 
 
-class ModemSaid(Event, topic="modem"):
+class ModemSaid(Event, topic="modem", elsewhere=True, closing=True):
     """A modem answered its terminal, or gave the terminal's words back."""
 
     line: str
@@ -38,8 +38,11 @@ class ExchangeEvent(Event, topic="pstn"):
 
     @property
     def note(self) -> str:
-        words = super().sentence
-        return f"call {self.call}: {words}" if self.call else words
+        return f"call {self.call}: {self.recap}" if self.call else self.recap
+
+    @property
+    def recap(self) -> str:
+        return super().sentence
 
 
 class NoDialTone(ExchangeEvent, tells="{line} gets no dial tone"):
@@ -71,9 +74,9 @@ class CallRings(ExchangeEvent):
     """The line that rings; empty if none of the lab's does."""
 
     @property
-    def note(self) -> str:
+    def recap(self) -> str:
         rings = self.called or "nothing of ours"
-        return f"call {self.call}: {self.line} to {self.number}: {rings} rings"
+        return f"{self.line} to {self.number}: {rings} rings"
 
 
 class CallUnanswered(ExchangeEvent, tells="not answered"):
@@ -116,13 +119,13 @@ class LineDropped(ExchangeEvent, tells="the line drops"):
     """The exchange cut the call off."""
 
 
-class HungUp(ExchangeEvent, tells="{line} hangs up"):
+class HungUp(ExchangeEvent, tells="{line} hangs up", closing=True):
     """An end of the call went on hook."""
 
     line: str
 
 
-class BytesLost(ExchangeEvent, tells="{count} bytes of {line} are not sent any more"):
+class BytesLost(ExchangeEvent, tells="{count} bytes of {line} are not sent any more", closing=True):
     """The end that hung up had not sent everything."""
 
     line: str

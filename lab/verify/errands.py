@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lab.agent.http1 import Head, Malformed, Stream
-from lab.record.event import CallHomeTried
+from lab.record.call_event import CallHomeTried
 from lab.record.record import Transaction
 from lab.topology.errand_kinds import DOWNLOADS, ErrandKind
 from lab.topology.model import HTTP_PORT, Errand

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.names import count
-from lab.record.event import OwnRuleTried
+from lab.record.trial_event import OwnRuleTried
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.wire.decode import TCP, Frame

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab import codec
-from lab.record.event import Event
+from lab.record.event import Event, known_kinds
 from lab.record.story import EVENTS
 
 _DECLARES = "lab.verify.case"
@@ -128,10 +127,4 @@ class ToldSoFar:
 
 def _known() -> dict[str, type[Event]]:
     importlib.import_module(_DECLARES)
-    return {kind.kind(): kind for kind in _below(Event)}
-
-
-def _below(kind: type[Event]) -> Iterator[type[Event]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _below(each)
+    return known_kinds()

@@ -23,7 +23,7 @@ from lab.l2tp.settings import L2tpSettings
 from lab.linux import links
 from lab.machine import trials
 from lab.record.cause import DialCause, GatewayCause
-from lab.record.event import ModemProbed
+from lab.record.dial_event import ModemProbed
 from lab.topology.model import Topology
 from lab.topology.telephone import CallRule, ModemFault, Outcome
 from lab.wait import wait_until

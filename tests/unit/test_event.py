@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import lab
-from lab.record import event
+from lab.record import call_event, dial_event, event, trial_event
 from lab.record.cause import (
     AgentCause,
     Blame,
@@ -269,7 +269,7 @@ SESSION = PppSession(
 )
 
 
-OWN_RULE = event.OwnRuleTried(
+OWN_RULE = trial_event.OwnRuleTried(
     source="hmc",
     started=1.0,
     interface="ppp0",
@@ -297,7 +297,7 @@ def agreed(*, udp_encapsulation: bool) -> event.IkeEstablished:
     )
 
 
-def tried(**changed: Any) -> event.CallHomeTried:
+def tried(**changed: Any) -> call_event.CallHomeTried:
     known: dict[str, Any] = {
         "source": "hmc",
         "way": "vpn",
@@ -309,7 +309,7 @@ def tried(**changed: Any) -> event.CallHomeTried:
         "cause": AgentCause.certificate,
         "detail": "it has expired",
     }
-    return event.CallHomeTried(**(known | changed))
+    return call_event.CallHomeTried(**(known | changed))
 
 
 def ended(cause: PppCause | None) -> PppDown:
@@ -317,12 +317,12 @@ def ended(cause: PppCause | None) -> PppDown:
     return PppDown.of(session, source="hmc")
 
 
-def probed(**changed: Any) -> event.ModemProbed:
+def probed(**changed: Any) -> dial_event.ModemProbed:
     known: dict[str, Any] = {"device": "/dev/modem0", "answer": "", "command": "AT", "detail": ""}
-    return event.ModemProbed(source="hmc", **(known | changed))
+    return dial_event.ModemProbed(source="hmc", **(known | changed))
 
 
-def dialled(**changed: Any) -> event.Dialled:
+def dialled(**changed: Any) -> dial_event.Dialled:
     known: dict[str, Any] = {"source": "hmc", "started": 1.0, "device": "/dev/modem0"}
     known |= {
         "number": "18005550100",
@@ -331,7 +331,7 @@ def dialled(**changed: Any) -> event.Dialled:
         "cause": None,
     }
     known |= {"command": "", "detail": ""}
-    return event.Dialled(**(known | changed))
+    return dial_event.Dialled(**(known | changed))
 
 
 @pytest.mark.parametrize(
@@ -440,19 +440,19 @@ def dialled(**changed: Any) -> event.Dialled:
             "hmc: https://sas-1.sdc.test acknowledged as SDC1",
         ),
         (
-            event.Unroutable(source="sdc", destination="10.0.0.1"),
+            trial_event.Unroutable(source="sdc", destination="10.0.0.1"),
             "probe",
             "sdc has no route to 10.0.0.1",
         ),
         (
-            event.Probed(
+            trial_event.Probed(
                 source="sdc", address="10.0.0.2", destination="10.0.0.1", port=443, answered=True
             ),
             "probe",
             "sdc to 10.0.0.1:443 was answered",
         ),
         (
-            event.ForwardProbed(
+            trial_event.ForwardProbed(
                 source="hmc", address="10.0.0.2", destination="10.0.0.1", port=22, forwarded=False
             ),
             "probe",

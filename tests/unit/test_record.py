@@ -11,8 +11,8 @@ from lab.errors import (
     ProtocolError,
     UsageError,
 )
+from lab.record.call_event import CallHomeTried
 from lab.record.cause import AgentCause, Blame
-from lab.record.event import CallHomeTried
 from lab.record.record import CallHome, Record
 
 

@@ -6,7 +6,7 @@ from lab.record.event import Event, kinds_of
 from lab.service.events import Counts
 
 
-class Audited(Event, topic="audit"):
+class Audited(Event, topic="audit", chance="authorization"):
     """IBM's service server has recorded an attempt (I-21). The source is the server."""
 
     user: str
@@ -31,7 +31,12 @@ class Audited(Event, topic="audit"):
         return f"{who}: {what}: {self.outcome}" + (f" ({self.reason})" if self.reason else "")
 
 
-class ToolTried(Event, topic="service"):
+class ToolTried(
+    Event,
+    topic="service",
+    recaps="{user} at {source} asked {server} for: {words}",
+    aspects={"{user} at {source} asked {server} for: {words}; the answer was": "{outcome}"},
+):
     """Somebody of IBM's has asked the service server for something.
 
     The source is the PC of the intranet from which the user logged in, or the server, where nobody did. The
@@ -47,6 +52,10 @@ class ToolTried(Event, topic="service"):
     """The exit status: 0, 1 where it was refused or came to nothing, 255 where ssh itself failed."""
     answer: str
     """The first line of what came back."""
+
+    @property
+    def outcome(self) -> str:
+        return f"status {self.status}, {self.answer or 'nothing'}"
 
     @property
     def told(self) -> str:
@@ -75,7 +84,16 @@ class ApartTried(Event, topic="service"):
         )
 
 
-class ApartScanned(Event, topic="scan"):
+class ApartScanned(
+    Event,
+    topic="scan",
+    recaps="{source} scanned {target} past the service server",
+    aspects={
+        "{source} scanned {target} past the service server, and there came through": "{at_target} packets",
+        "{source} scanned {target} past the service server, and was answered:": "{answered}",
+    },
+    chance="address sent at_server",
+):
     """All TCP and UDP ports, other IP protocols and a ping, between the intranet and a session (I-20).
 
     The source is the PC of the intranet, or the console, in whose name packets came to the server from the

@@ -14,7 +14,7 @@ class CallHomeServersKnown(
     """Their names."""
 
 
-class InterConsoleTried(Event, topic="probe"):
+class InterConsoleTried(Event, topic="probe", chance="address destination ports"):
     """What key exchange a console takes at TCP port 9920, tried from another console's host (P-17).
 
     The three tuples go together: one entry is one connection.
@@ -33,13 +33,23 @@ class InterConsoleTried(Event, topic="probe"):
     """The suite that the console chose, or its alert; empty if it said nothing."""
 
     @property
+    def recap(self) -> str:
+        return f"{self.source} tried what key exchange {self.console} takes"
+
+    @property
+    def turns(self) -> dict[str, str]:
+        pairs = zip(self.offers, self.answers, strict=True)
+        whom = f"{self.console} answered {self.source}'s offer"
+        return {f"{whom} {offer} with": answer or "nothing" for offer, answer in pairs}
+
+    @property
     def sentence(self) -> str:
         pairs = zip(self.offers, self.answers, strict=True)
         told = ", ".join(f"{offer}: {answer or 'no answer'}" for offer, answer in pairs)
         return f"{self.source} tries the key exchange of {self.console}: {told}"
 
 
-class ClearRequestTried(Event, topic="probe"):
+class ClearRequestTried(Event, topic="probe", chance="address port destination"):
     """A request to a console's TCP port 9920 by HTTP in clear, from another console's host (M-03)."""
 
     console: str

@@ -7,7 +7,8 @@ from math import inf
 
 from lab.i5.events import PartitionDialled
 from lab.names import count
-from lab.record.event import Dialled, OwnRuleTried
+from lab.record.dial_event import Dialled
+from lab.record.trial_event import OwnRuleTried
 from lab.telephony.events import ModemSaid, TerminalSaid
 from lab.topology.model import Firewall
 from lab.topology.user_targets import REQUIREMENT as ENTERED

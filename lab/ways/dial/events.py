@@ -49,13 +49,19 @@ class Rung(
 # AT&T's gateway. The source is its node.
 
 
-class LigLeftToRing(Event, topic="call"):
+class LigLeftToRing(Event, topic="call", recaps="{source} let {line} ring, as no address was free"):
     """A call was not answered, as no address was free (P-12)."""
 
     line: str
 
 
-class LigAnswered(Event, topic="call"):
+class LigAnswered(
+    Event,
+    topic="call",
+    recaps="{source} answered {line}",
+    aspects={"{source} answered {line}, and the modems ran": "at {rate_bit_s} bit/s"},
+    chance="number address",
+):
     """A modem of the gateway has answered, and the modems are connected."""
 
     line: str
@@ -66,7 +72,12 @@ class LigAnswered(Event, topic="call"):
     """From the pool, for the time of the call."""
 
 
-class LigAdmitted(Event, topic="call"):
+class LigAdmitted(
+    Event,
+    topic="call",
+    recaps="{source} let {user} in on {line}",
+    chance="number address interface",
+):
     """PAP has found out who calls, and the fence lets that user's packets pass (L-01)."""
 
     line: str
@@ -76,7 +87,13 @@ class LigAdmitted(Event, topic="call"):
     user: str
 
 
-class LigHungUp(Event, topic="call"):
+class LigHungUp(
+    Event,
+    topic="call",
+    recaps="{source}'s call on {line} ended",
+    chance="number exit_status",
+    closing=True,
+):
     """The call has ended: its pppd is gone, and the fence knows it no more."""
 
     line: str

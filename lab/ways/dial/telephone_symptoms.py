@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab.names import count
 from lab.record.cause import DialCause
-from lab.record.event import ModemProbed
+from lab.record.dial_event import ModemProbed
 from lab.telephony.events import TrainingFailed, VoiceAnswered
 from lab.topology.modem_family import find
 from lab.verify.symptom import Diagnosis, DialTrail

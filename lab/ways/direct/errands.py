@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from lab.names import all_of, count
+from lab.record.call_event import CallHomeTried
 from lab.record.errand_event import undone_text
-from lab.record.event import CallHomeTried
 from lab.topology.errand_kinds import DOWNLOADS, PATHS, ErrandKind
 from lab.verify.case import Case
 from lab.verify.errands import ErrandCarriage, ErrandsSeen, HttpRequestSeen, Place

@@ -10,7 +10,12 @@ class DefaultRouteTaken(Event, tells="{source} by the default route"):
     """The agent's host goes by its default route."""
 
 
-class FileUploaded(Event, topic="agent"):
+class FileUploaded(
+    Event,
+    topic="agent",
+    recaps="{source} uploaded a file by FTPS to {server}",
+    aspects={"{source} uploaded a file by FTPS, and {server}": "{outcome}"},
+):
     """The lab's own agent has tried to upload a file by FTP over TLS. The source is the agent's host."""
 
     server: str
@@ -22,11 +27,20 @@ class FileUploaded(Event, topic="agent"):
 
     @property
     def sentence(self) -> str:
-        said = "took it" if self.taken else f"did not take it: {self.detail}"
+        said = self.outcome if self.taken else f"{self.outcome}: {self.detail}"
         return f"{self.source} uploads a file by FTPS: {self.server} {said}"
 
+    @property
+    def outcome(self) -> str:
+        return "took it" if self.taken else "did not take it"
 
-class ServerTested(Event, topic="test"):
+
+class ServerTested(
+    Event,
+    topic="test",
+    recaps="{source} tested {server} ({address}, TCP {port}): {outcome}",
+    aspects={"{source} tested {server} ({address}, TCP {port}), and there was": "{outcome}"},
+):
     """An agent's host tested its connection to a listed server (F-12). The source is the agent's host."""
 
     started: float
@@ -42,8 +56,16 @@ class ServerTested(Event, topic="test"):
         became = "connected" if self.connected else "no connection"
         return f"{self.source} to {self.server} ({place(self.address, self.port)}): {became}"
 
+    @property
+    def outcome(self) -> str:
+        return "a connection" if self.connected else "no connection"
 
-class ConnectionsTested(Event, topic="test"):
+
+class ConnectionsTested(
+    Event,
+    topic="test",
+    aspects={"{source}'s test of its connections reached": "{connected} of {servers} servers"},
+):
     """An agent's host has tested its connections to all servers that are listed for it (F-12)."""
 
     connected: int

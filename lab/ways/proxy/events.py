@@ -12,7 +12,7 @@ class ProxiesTaken(Event, tells="{source} through {proxies}"):
     """In the order of trying."""
 
 
-class Proxied(Event, topic="proxy"):
+class Proxied(Event, topic="proxy", elsewhere=True, closing=True):
     """A proxy is done with a request, by its own access log. The source is the proxy.
 
     Told when the proxy ends, with the time of the log.
@@ -30,7 +30,14 @@ class Proxied(Event, topic="proxy"):
     """What a proxy that breaks TLS open has read of the client's content."""
 
 
-class DirectTried(Event, topic="probe"):
+class DirectTried(
+    Event,
+    topic="probe",
+    recaps="{source} tried {destination}, TCP {port}, without a proxy: {outcome}",
+    aspects={
+        "{source} tried {destination}, TCP {port}, without a proxy, and there was": "{outcome}"
+    },
+):
     """The agent's host tried a listed server without a proxy (F-10). The source is the agent's host."""
 
     started: float
@@ -42,12 +49,22 @@ class DirectTried(Event, topic="probe"):
 
     @property
     def sentence(self) -> str:
-        became = "no answer" if self.routed else "no route"
+        became = self.outcome
         became = "CONNECTED" if self.connected else became
         return f"{self.source} to {self.destination}:{self.port} without a proxy: {became}"
 
+    @property
+    def outcome(self) -> str:
+        if self.connected:
+            return "a connection" if self.routed else "a connection without a route"
+        return "no answer" if self.routed else "no route"
 
-class ConnectTried(Event, topic="probe"):
+
+class ConnectTried(
+    Event,
+    topic="probe",
+    aspects={"{source} asked {proxy} for {place}, and the answer was": "{answer}"},
+):
     """The agent's host asked a proxy for a connection that the agent has no use for (OUT-12)."""
 
     started: float
@@ -65,7 +82,11 @@ class ConnectTried(Event, topic="probe"):
 
     @property
     def sentence(self) -> str:
-        return f"{self.source} asks {self.proxy} for {self.place}: {self.status or 'no answer'}"
+        return f"{self.source} asks {self.proxy} for {self.place}: {self.answer}"
+
+    @property
+    def answer(self) -> str:
+        return str(self.status) if self.status else "no answer"
 
 
 KINDS = kinds_of(__name__)

@@ -6,13 +6,21 @@ from lab.record.cause import CharonCause, GatewayCause
 from lab.record.event import Event
 
 
-class CharonComplained(Event, topic="IKE"):
+class CharonComplained(
+    Event, topic="IKE", recaps="the charon of {source} complained: {cause_alone}"
+):
     """The log of a node's charon has the first line of a complaint. The source is that node."""
 
     cause: CharonCause
 
 
-class PoolExhausted(Event, topic="L2TP", bad=True):
+class PoolExhausted(
+    Event,
+    topic="L2TP",
+    recaps="{source} refused a call, as no address was left",
+    closing=True,
+    bad=True,
+):
     """A gateway refused a call, as it had no address left. The source is the gateway."""
 
 
@@ -20,7 +28,7 @@ COMPLAINTS = (CharonComplained, PoolExhausted)
 """What is only known of logs; the judge reads these, and nothing else of a daemon's log."""
 
 
-class L2tpUp(Event, topic="L2TP"):
+class L2tpUp(Event, topic="L2TP", elsewhere=True):
     """The L2TP tunnels are up (RFC 2661 5.1)."""
 
     gateway: str
@@ -34,7 +42,11 @@ class L2tpUp(Event, topic="L2TP"):
         return f"{self.source} and {self.gateway}: tunnel {ids}"
 
 
-class GatewayFailed(Event, tells="{source}: {gateway} gives no way: {why}"):
+class GatewayFailed(
+    Event,
+    tells="{source}: {gateway} gives no way: {why}",
+    recaps="{gateway} gave {source} no way home: {cause_alone}",
+):
     """A VPN gateway gives no way home; the next is tried."""
 
     gateway: str

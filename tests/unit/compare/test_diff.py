@@ -14,7 +14,7 @@ import pytest
 from lab import cli, codec
 from lab.compare import differences, traits
 from lab.compare.differences import ABOUT, RunDifference, alike
-from lab.compare.traits import masked, once_in_a_row
+from lab.compare.wires import masked, once_in_a_row
 from lab.record.record import Record
 from lab.report.kept import KeptRun
 
@@ -77,12 +77,16 @@ def test_a_finding_is_told_in_words_and_those_that_changed_alike_together(run_di
     told = {each.what: each.sentence for each in found}
     (name,) = (name for name in told if "P-02" in name)
     assert {"P-01", "P-02", "P-10"} <= {*name.split(", ")}
-    assert told[name].endswith(": held in the first run, failed in the second")
-    assert told["fault"] == "fault: none in the first run, wrong-psk in the second"
-    assert told["what hmc tried"] == (
-        "what hmc tried, only in the first run: vpn up; only in the second run: vpn not up"
-    )
-    assert "PPP CHAP" in told["on fw-inet"]
+    assert told[name].endswith(" held in A, and failed in B")
+    assert told["the fault was"] == "the fault was none in A, and wrong-psk in B"
+    sentences = {each.sentence for each in found}
+    assert {
+        "only in A: hmc's way vpn came up",
+        "only in B: hmc's way vpn did not come up",
+        "only in A: CHAP, IPCP, L2TP, LCP, TCP and TLS on fw-inet",
+        "only in A: hmc and vpn1 agreed on keys by IKE",
+    } <= sentences
+    assert len(sentences) == len(found)
     assert any(each.about == "timing" for each in found)
 
 
@@ -96,15 +100,16 @@ def test_the_way_that_was_taken_is_told(run_dir: RunDir) -> None:
     change(second, "record.json", lambda r: r["gateway_in_use"].update(hmc="vpn2"))
     (one,) = diff(first, second)
     assert one.about == "ways"
-    assert one.sentence == "the gateway of hmc: vpn1 in the first run, vpn2 in the second"
+    assert one.sentence == "the gateway of hmc was vpn1 in A, and vpn2 in B"
 
 
 def test_another_address_is_told(run_dir: RunDir) -> None:
     first = run_dir("vpn-nat")
     second = copy(first)
     change(second, "record.json", lambda r: r["ppp"][0].update(local_ip="10.254.9.9"))
-    found = diff(first, second)
-    assert ("addresses", "given by PPP") in {(each.about, each.what) for each in found}
+    told = {each.sentence: each.about for each in diff(first, second)}
+    sentence = "hmc's address in PPP with vpn1 was 10.254.1.2 in A, and 10.254.9.9 in B"
+    assert told[sentence] == "addresses"
 
 
 def test_another_suite_is_told(run_dir: RunDir) -> None:
@@ -113,8 +118,10 @@ def test_another_suite_is_told(run_dir: RunDir) -> None:
     change(second, "record.json", lambda r: r["ike"][0].update(esp_encryption="AES_CBC"))
     (one,) = diff(first, second)
     assert one.about == "protocols"
-    assert "AES_CBC" in one.second
-    assert "AES_CBC" not in one.first
+    assert one.sentence == (
+        "hmc's ESP with vpn1 was 3DES_CBC/HMAC_MD5_96 in TUNNEL mode in A, "
+        "and AES_CBC/HMAC_MD5_96 in TUNNEL mode in B"
+    )
 
 
 def test_another_order_is_told_by_its_first_step(run_dir: RunDir) -> None:
@@ -129,8 +136,9 @@ def test_another_order_is_told_by_its_first_step(run_dir: RunDir) -> None:
     change_events(second, swap)
     (one,) = diff(first, second)
     assert one.about == "order"
-    assert one.what.startswith("what hmc told, step ")
-    assert "ppp-up" not in one.second
+    assert one.sentence == (
+        "“hmc and vpn1 agreed on keys by IKE” came before “hmc's way vpn came up” in A, and after it in B"
+    )
 
 
 def test_packets_in_another_order_are_told(run_dir: RunDir) -> None:
@@ -141,23 +149,25 @@ def test_packets_in_another_order_are_told(run_dir: RunDir) -> None:
         run_dir("dial.wrong-pap-password") / "wire/pstn.pcapng", second / "wire/pstn.pcapng"
     )
     found = diff(first, second)
-    assert {"PPP PAP of called to caller"} <= {each.what for each in found}
-    assert "PAP Authenticate-Nak" in next(e for e in found if "PAP of called" in e.what).second
+    told = {each.what: each for each in found}
+    assert "PAP Authenticate-Nak" in told["what called said to caller by PAP had"].second
 
 
 def test_what_comes_while_the_lab_is_taken_down_is_not_compared(run_dir: RunDir) -> None:
     first = run_dir("vpn-nat")
     second = copy(first)
 
+    down = {"gateway": "vpn1", "interface": "ppp0", "exit_status": 5, "cause": None, "detail": ""}
+
     def end_otherwise(events: list[dict[str, Any]]) -> None:
         last = max(event["time"] for event in events)
-        events.append({"time": last + 5, "source": "hmc", "kind": "ppp-down", "gateway": "vpn1"})
+        events.append({"time": last + 5, "source": "hmc", "kind": "ppp-down", **down})
 
     change_events(second, end_otherwise)
     assert diff(first, second) == ()
     change_events(second, lambda events: events[-1].update(time=events[0]["time"] + 1))
     (one,) = diff(first, second)
-    assert "ppp-down" in one.second
+    assert one.sentence == "only in B: hmc's PPP with vpn1 ended"
 
 
 def test_a_number_that_is_not_drawn_is_told(run_dir: RunDir) -> None:
@@ -169,25 +179,31 @@ def test_a_number_that_is_not_drawn_is_told(run_dir: RunDir) -> None:
             "source": "hmc",
             "kind": "probed",
             "port": 22,
-            "seconds": 1.5,
-            "pid": 7,
-            "by_port": 40000,
+            "destination": "10.0.0.9",
+            "answered": False,
+            "address": "10.0.0.1",
         }
     ]
     change_events(second, lambda events: events.extend(probed))
     change_events(first, lambda events: events.extend([{**probed[0], "port": 23}]))
+    assert [each.sentence for each in diff(first, second)] == [
+        "only in A: hmc tried TCP 23 of 10.0.0.9, and got no answer",
+        "only in B: hmc tried TCP 22 of 10.0.0.9, and got no answer",
+    ]
+    change_events(first, lambda events: events[-1].update(port=22, answered=True))
     (one,) = diff(first, second)
-    assert (one.first, one.second) == ("probed, port 23", "probed, port 22")
-    change_events(first, lambda events: events[-1].update(port=22, seconds=9.0, by_port=50000))
-    assert diff(first, second) == ()
+    assert (
+        one.sentence
+        == "hmc tried TCP 22 of 10.0.0.9, and was answered in A, and got no answer in B"
+    )
 
 
 def test_a_packet_to_somebody_else_is_told(run_dir: RunDir) -> None:
     first, second = run_dir("direct"), run_dir("direct.address-moved")
     found = diff(first, second)
-    (pairs,) = (each for each in found if each.what.startswith("who opens"))
-    assert "SYN-ACK" in pairs.first
-    assert "SYN-ACK" not in pairs.second
+    told = {each.sentence for each in found}
+    assert "only in A: sdc 129.42.56.189:443 took a TCP connection of hmc 203.0.113.10" in told
+    assert not any(each.second for each in found if "took a TCP connection" in each.sentence)
 
 
 def test_durations_differ_by_class_and_not_by_what_a_busy_machine_adds(run_dir: RunDir) -> None:
@@ -202,7 +218,7 @@ def test_durations_differ_by_class_and_not_by_what_a_busy_machine_adds(run_dir: 
     assert diff(first, second) == ()
     change(second, "record.json", lambda r: r["calls"][0].update(ended=r["calls"][0]["ended"] + 60))
     (one,) = diff(first, second)
-    assert (one.about, one.what) == ("timing", "call home 1 of hmc")
+    assert (one.about, one.what) == ("timing", "call home 1 of hmc took")
 
 
 def test_only_ports_that_kernels_draw_are_masked() -> None:
@@ -232,7 +248,9 @@ def test_the_command_says_by_its_status_whether_they_differ(
     assert cli.main(["diff", "--json", str(first), str(run_dir("direct.blocked-443"))]) == 1
     content = json.loads(capsys.readouterr().out)
     assert content["same"] is False
-    assert {"about", "what", "first", "second", "only"} == content["differences"][0].keys()
+    assert {"about", "what", "first", "second", "only", "sentence"} == content["differences"][
+        0
+    ].keys()
 
     assert cli.main(["diff", str(first), str(tmp_path / "nowhere")]) == 2
     assert "there is no run directory" in capsys.readouterr().err
@@ -252,8 +270,10 @@ def test_what_cannot_be_compared_is_no_sameness(
 
 
 def test_a_difference_is_a_sentence() -> None:
-    one = RunDifference(about="order", what="what hmc told", first="", second="way-up", only=True)
-    assert one.sentence == "what hmc told, only in the second run: way-up"
-    assert replace(one, only=False, first="a", second="b").sentence == (
-        "what hmc told: a in the first run, b in the second"
+    one = RunDifference(
+        about="events", what="what hmc told", first="", second="hmc left", only=True
+    )
+    assert one.sentence == "only in B: hmc left"
+    assert replace(one, only=False, what="it was", first="a", second="b").sentence == (
+        "it was a in A, and b in B"
     )

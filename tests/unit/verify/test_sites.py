@@ -11,8 +11,8 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from lab import verify
-from lab.record.event import Probed
 from lab.record.record import CallHome, Transaction
+from lab.record.trial_event import Probed
 from lab.topology import load, resolve
 from lab.topology.model import Topology
 from lab.verify import Finding, Verdict

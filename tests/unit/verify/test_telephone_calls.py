@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.i5.events import PartitionDialled
-from lab.record.event import Dialled, Event
+from lab.record.dial_event import Dialled
+from lab.record.event import Event
 from lab.record.record import LigCall, PppSession, Record
 from lab.telephony.events import (
     CallAnswered,
