@@ -9,8 +9,13 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from lab.coverage.inventory import PaperRequirement, Sort
+from lab.coverage.inventory import PaperRequirement, Sort, inbound_rows, inventory
+from lab.names import all_of
+from lab.topology import catalogue
+from lab.topology.catalogue import RowKind
 from lab.topology.load import load, names
+from lab.topology.model import Topology
+from lab.topology.servers import FTPS_PORT
 
 _ID = re.compile(r"\b(?:OUT|[A-Z])-\d{2}\b|\bg[1-6]\b")
 _NAMED = re.compile(r"check_([a-z]+)_(\d{2})\b")
@@ -32,6 +37,9 @@ class Covering:
 
     def judges(self, requirement: PaperRequirement) -> bool:
         """Whether some run can show it: of a row of addresses, if a topology has servers of it."""
+        if requirement.by:
+            known = inventory()
+            return all(of(known[name]).judges(known[name]) for name in requirement.by)
         if requirement.sort is Sort.life:
             return bool(self.check and self.lives)
         return bool(self.check and self.topologies)
@@ -39,16 +47,21 @@ class Covering:
 
 def of(requirement: PaperRequirement) -> Covering:
     """What covers a requirement."""
-    lived = requirement.id in _life_checks()
+    lived = {requirement.id, *requirement.by} & _life_checks().keys()
+    named = [_topologies().get(name, ()) for name in (requirement.id, *requirement.by)]
+    if requirement.id in inbound_rows():
+        named = [tuple(n for n in own if requirement.id in _rows_of_ports(n)) for own in named]
     return Covering(
         check=_check(requirement),
-        topologies=_topologies().get(requirement.id, ()),
+        topologies=tuple(dict.fromkeys(name for own in named for name in own)),
         lives=_lives() if lived else (),
         tests=_tests().get(requirement.id, ()),
     )
 
 
 def _check(requirement: PaperRequirement) -> str:
+    if requirement.by:
+        return f"the findings of {all_of(requirement.by)}"
     if requirement.sort is Sort.run:
         from lab.verify.registry import vocabulary
 
@@ -62,6 +75,9 @@ def _check(requirement: PaperRequirement) -> str:
         Sort.refusal: "a topology that has it is refused",
         Sort.version: "lab explain PROFILE --against PROFILE",
         Sort.choice: "lab explain PROFILE",
+        Sort.former: "no server, no name and no rule of the lab's has one: a test of every topology",
+        Sort.contradiction: "it is about the papers alone",
+        Sort.product: "the lab has no such products and versions",
     }[requirement.sort]
 
 
@@ -86,10 +102,30 @@ def _topologies() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for name in names():
         model = resolve(load(name), b"")
-        rows = {row for end in model.endpoints for row in end.row.replace(",", " ").split()}
-        for requirement in (*model.expect, *sorted(rows)):
+        for requirement in (*model.expect, *sorted(_rows_of_servers(model))):
             found.setdefault(requirement, []).append(name)
     return {requirement: tuple(dict.fromkeys(own)) for requirement, own in found.items()}
+
+
+def _rows_of_servers(model: Topology) -> set[str]:
+    """The rows whose servers the topology's agents are to use, as the servers' ledger names them."""
+    used = {(end.address, end.port) for end in model.endpoints}
+    found = {row for end in model.endpoints for row in end.row.replace(",", " ").split()}
+    for row in catalogue.profile(model.profile).rows if model.profile in catalogue.names() else ():
+        ports = {service.port for service in row.services}
+        places = {(each.address, port) for each in row.addresses for port in ports}
+        # Uploads by FTPS are beside the endpoints.
+        if row.kind is RowKind.server and (
+            places & used or ("OUT-43" in model.expect and FTPS_PORT in ports)
+        ):
+            found.add(row.id)
+    return found
+
+
+@cache
+def _rows_of_ports(topology: str) -> frozenset[str]:
+    """The rows of ports for remote service that the profile of a bundled topology has."""
+    return inbound_rows(load(topology).profile)
 
 
 @cache

@@ -11,10 +11,12 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
+from lab.service.events import spans
 from lab.topology import catalogue
+from lab.topology.catalogue import Row, RowKind
 from lab.topology.claims import claims
 
-ORDER = ("OUT", "E", "I", "P", "L", "M", "F", "R", "g", "A", "G", "V", "Q")
+ORDER = ("OUT", "E", "I", "P", "L", "M", "F", "R", "g", "A", "G", "V", "X", "Q")
 """The groups of the papers' IDs, as they are printed."""
 _I5_ONLY = "OUT-31", "Pass-through is for partitions of i5/OS only.", "S4 2.1.4"
 """A refusal that no profile's table has: ``lab.ways.pass_through.checks``."""
@@ -35,11 +37,12 @@ class Sort(StrEnum):
     """What differs between papers: ``lab explain --against``."""
     choice = "choice"
     """What the papers leave open, and the lab has chosen: ``lab explain``."""
-
-    @property
-    def observable(self) -> bool:
-        """Whether a run can show it."""
-        return self in (Sort.run, Sort.life, Sort.address)
+    former = "former"
+    """A row of addresses that IBM has given up: no server of the lab's has one, so no run asks one."""
+    contradiction = "contradiction"
+    """In what the papers contradict each other or err, and how the lab reads it."""
+    product = "product"
+    """What the papers say of products and versions, which the lab does not tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ class PaperRequirement:
     text: str
     source: str
     """Document and section, as far as the tables have it."""
+    by: tuple[str, ...] = ()
+    """The requirements whose findings together decide it, where it has none of its own: ``papers.tsv``."""
+
+    @property
+    def observable(self) -> bool:
+        """Whether a run can show it."""
+        return bool(self.by) or self.sort in (Sort.run, Sort.life, Sort.address)
 
 
 @cache
@@ -59,7 +69,25 @@ def inventory() -> dict[str, PaperRequirement]:
     found: dict[str, PaperRequirement] = {}
     for each in (*_judged(), *_of_lives(), *_refused(), *_addresses(), *_versions(), *_choices()):
         found.setdefault(each.id, each)
+    for name, (text, source, by) in _papers().items():
+        known = found.get(name)
+        sort = Sort.contradiction if name.startswith("X-") else Sort.product
+        found[name] = PaperRequirement(
+            name,
+            known.sort if known else sort,
+            f"{text}." if text else known.text if known else "",
+            source or (known.source if known else ""),
+            tuple(by.split()),
+        )
     return dict(sorted(found.items(), key=lambda item: rank(item[0])))
+
+
+def inbound_rows(profile: str = "") -> frozenset[str]:
+    """The rows that list ports for remote service: all, or those of a profile; none of an unknown one."""
+    if profile and profile not in catalogue.names():
+        return frozenset()
+    rows = catalogue.profile(profile).rows if profile else catalogue.rows()
+    return frozenset(row.id for row in rows if row.kind is RowKind.inbound)
 
 
 def rank(requirement: str) -> tuple[int, int]:
@@ -67,6 +95,13 @@ def rank(requirement: str) -> tuple[int, int]:
     group = requirement.rstrip("0123456789").rstrip("-")
     number = requirement.removeprefix(group).removeprefix("-")
     return (ORDER.index(group) if group in ORDER else len(ORDER)), int(number or 0)
+
+
+def _papers() -> dict[str, tuple[str, str, str]]:
+    """What no other table has: text, source, and by whose findings it is decided."""
+    table = resources.files(__package__).joinpath("papers.tsv").read_text(encoding="utf-8")
+    rows = (row.split("\t") for row in table.splitlines())
+    return {name: (text, source, by) for name, text, source, by in rows}
 
 
 def _judged() -> Iterator[PaperRequirement]:
@@ -104,8 +139,16 @@ def _addresses() -> Iterator[PaperRequirement]:
     for row in catalogue.rows():
         if row.id.startswith("A-"):
             hosts = ", ".join(row.hosts) or ", ".join(a.address for a in row.addresses)
+            hosts = hosts or "; ".join(_ports(row))
+            sort = Sort.former if row.kind is RowKind.disabled else Sort.address
             source = f"{'/'.join(row.seeds)} {row.section}".strip()
-            yield PaperRequirement(row.id, Sort.address, f"{row.purpose}: {hosts}.", source)
+            yield PaperRequirement(row.id, sort, f"{row.purpose}: {hosts}.", source)
+
+
+def _ports(row: Row) -> Iterator[str]:
+    for protocol in dict.fromkeys(service.protocol for service in row.services):
+        ports = {service.port for service in row.services if service.protocol == protocol}
+        yield f"{protocol.upper()} {spans(ports)}"
 
 
 def _versions() -> Iterator[PaperRequirement]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from lab.coverage.inventory import PaperRequirement
+from lab.coverage.inventory import PaperRequirement, inbound_rows
 from lab.errors import UsageError
 from lab.paths import shown
 
@@ -41,7 +41,8 @@ class JudgedRun:
     verdicts: dict[str, str]
     """Requirement to ``pass``, ``fail`` or ``not-applicable``."""
     rows: frozenset[str]
-    """Rows of the address tables whose servers acknowledged something, or took a VPN."""
+    """Rows of the address tables whose servers acknowledged something."""
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,17 @@ def judge(
     requirement: PaperRequirement, runs: Sequence[JudgedRun], *, covered: bool
 ) -> RequirementOutcome:
     """The state of a requirement by runs; without any, by whether something can judge it."""
-    if not requirement.sort.observable:
+    if not requirement.observable:
         return RequirementOutcome(CoverageState.unobservable, (), ())
-    name = requirement.id
-    held = tuple(r.where for r in runs if r.verdicts.get(name) == "pass" or name in r.rows)
+    own = [run for run in runs if _is_about(requirement, run)]
+    names = requirement.by or (requirement.id,)
+    each = [[r.where for r in own if r.verdicts.get(n) == "pass" or n in r.rows] for n in names]
+    # What several findings decide together, holds where each of them has held somewhere.
+    held = tuple(dict.fromkeys(where for one in each for where in one)) if all(each) else ()
     # With a fault a failure is what is wanted.
-    failed = tuple(r.where for r in runs if r.verdicts.get(name) == "fail" and not r.fault)
+    failed = tuple(
+        r.where for r in own if not r.fault and any(r.verdicts.get(n) == "fail" for n in names)
+    )
     if failed:
         return RequirementOutcome(CoverageState.refuted, held, failed)
     if held:
@@ -86,6 +92,13 @@ def judge(
     if not runs and covered:
         return RequirementOutcome(CoverageState.judged, (), ())
     return RequirementOutcome(CoverageState.uncovered, (), ())
+
+
+def _is_about(requirement: PaperRequirement, run: JudgedRun) -> bool:
+    """Whether a run can show it: of a row of ports for remote service, if the run's profile has the row."""
+    if requirement.id not in inbound_rows():
+        return True
+    return bool(run.profile) and requirement.id in inbound_rows(run.profile)
 
 
 def _in_folder(path: Path) -> Iterator[JudgedRun]:
@@ -120,7 +133,8 @@ def _verdicts(content: Any, where: str, rows: frozenset[str]) -> Iterator[Judged
         name = str(content["topology"])
         told = {str(f["requirement"]): str(f["verdict"]) for f in _findings(content["findings"])}
         label = name if where.endswith(name) else f"{name} ({where})"
-        yield JudgedRun(f"{label} with {fault}" if fault else label, fault, told, rows)
+        where = f"{label} with {fault}" if fault else label
+        yield JudgedRun(where, fault, told, rows, str(content.get("profile") or ""))
     elif isinstance(content, dict):
         for each in content.values():
             yield from _verdicts(each, where, rows)

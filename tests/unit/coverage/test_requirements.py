@@ -12,8 +12,8 @@ import pytest
 
 from lab import cli
 from lab.coverage import covering, outcomes
-from lab.coverage.inventory import ORDER, Sort, inventory, rank
-from lab.coverage.outcomes import CoverageState
+from lab.coverage.inventory import Sort, inventory
+from lab.coverage.outcomes import CoverageState, JudgedRun
 from lab.life import judging
 from lab.topology.claims import claims
 
@@ -27,18 +27,6 @@ def states(*paths: Path) -> dict[str, CoverageState]:
         name: outcomes.judge(each, runs, covered=covering.of(each).judges(each)).state
         for name, each in inventory().items()
     }
-
-
-def test_no_number_of_a_group_is_missing() -> None:
-    """G is the exception: the profiles' table has not all of its lines."""
-    found: dict[int, list[int]] = {}
-    for name in inventory():
-        group, number = rank(name)
-        found.setdefault(group, []).append(number)
-    for group, numbers in found.items():
-        assert group < len(ORDER)
-        if ORDER[group] != "G":
-            assert numbers == list(range(1, len(numbers) + 1)), ORDER[group]
 
 
 def test_everything_that_is_judged_anywhere_is_there() -> None:
@@ -65,9 +53,11 @@ def test_without_runs_nothing_is_proven_and_nothing_refuted() -> None:
     }
     assert found["P-01"] is CoverageState.judged
     assert found["E-09"] is CoverageState.judged
-    # Former addresses, which no server of the lab's has.
-    assert found["A-10"] is CoverageState.uncovered
-    assert found["OUT-35"] is found["Q-05"] is found["V-02"] is CoverageState.unobservable
+    # Of its servers none does anything in a topology of ours.
+    assert found["A-33"] is CoverageState.uncovered
+    assert found["A-10"] is found["OUT-35"] is found["Q-05"] is CoverageState.unobservable
+    assert found["V-02"] is found["X-19"] is found["G-09"] is CoverageState.unobservable
+    assert found["X-01"] is found["A-37"] is CoverageState.judged
 
 
 def test_a_run_proves_what_held_in_it_and_no_more(run_dir: RunDir) -> None:
@@ -75,10 +65,10 @@ def test_a_run_proves_what_held_in_it_and_no_more(run_dir: RunDir) -> None:
     found = states(path)
     content = json.loads((path / "verdict.json").read_text())
     held = {f["requirement"] for f in content["findings"] if f["verdict"] == "pass"}
+    # By the servers' ledger, and by what those findings show together.
     assert {n for n, state in found.items() if state is CoverageState.proven} - held == {
-        "A-38",
-        "A-39",
-    }
+        "A-37", "A-38", "A-39", "X-01", "X-02", "X-03", "X-04",
+    }  # fmt: skip
     assert held <= {n for n, state in found.items() if state is CoverageState.proven}
     assert found["OUT-19"] is CoverageState.uncovered
     assert CoverageState.refuted not in found.values()
@@ -110,6 +100,32 @@ def test_a_row_of_addresses_needs_a_server_that_did_something(run_dir: RunDir) -
     assert states(path)["A-11"] is CoverageState.uncovered
 
 
+def run(profile: str, fault: str = "", **verdicts: str) -> JudgedRun:
+    told = {name.replace("_", "-"): verdict for name, verdict in verdicts.items()}
+    return JudgedRun("somewhere", fault, told, frozenset(), profile)
+
+
+def state(name: str, *runs: JudgedRun) -> CoverageState:
+    return outcomes.judge(inventory()[name], runs, covered=True).state
+
+
+def test_what_several_findings_decide_needs_each_of_them() -> None:
+    assert state("X-04", run("", P_01="pass")) is CoverageState.uncovered
+    assert state("X-04", run("", P_01="pass", P_22="not-applicable")) is CoverageState.uncovered
+    assert state("X-04", run("", P_01="pass"), run("", P_22="pass")) is CoverageState.proven
+    both = run("", P_01="pass", P_22="pass")
+    assert state("X-04", both, run("", P_22="fail")) is CoverageState.refuted
+    assert state("X-04", both, run("", "wrong-psk", P_22="fail")) is CoverageState.proven
+
+
+def test_ports_for_remote_service_are_shown_by_a_session_of_a_profile_that_lists_them() -> None:
+    old, new = run("hmc-2007", I_10="pass"), run("hmc-2017-traditional", I_10="pass")
+    assert state("A-41", old) is state("A-42", new) is CoverageState.proven
+    assert state("A-42", old) is CoverageState.uncovered
+    for profile in ("", "somebody's own"):
+        assert state("A-41", run(profile, I_10="pass")) is CoverageState.uncovered
+
+
 def test_verdicts_are_found_in_folders_and_in_files(run_dir: RunDir, tmp_path: Path) -> None:
     direct, vpn = run_dir("direct"), run_dir("vpn-nat")
     both = [json.loads((path / "verdict.json").read_text()) for path in (direct, vpn)]
@@ -130,6 +146,9 @@ def test_what_covers_is_named() -> None:
     assert covering.of(inventory()["E-09"]).check == "lab.life.identity.check_e_09"
     assert {"week", "year"} <= {*covering.of(inventory()["E-09"]).lives}
     assert "direct" in covering.of(inventory()["A-11"]).topologies
+    assert covering.of(inventory()["A-30"]).topologies == ("upload",)
+    assert covering.of(inventory()["A-37"]).check == "the findings of F-08 and P-01"
+    assert "service-modem" not in covering.of(inventory()["A-42"]).topologies
 
 
 def test_the_command(run_dir: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
