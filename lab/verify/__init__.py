@@ -48,9 +48,8 @@ def _of_whom(case: Case, entry: Requirement, finding: Finding) -> Finding:
     elif entry.always or not (why := _spared(case, entry)):
         return finding
     seen = f"{why}, so this was not put to the test"
-    return replace(
-        finding, seen=seen, verdict=Verdict.not_applicable, evidence=(), lacks=None, wrong=False
-    )
+    spared = replace(finding, seen=seen, verdict=Verdict.not_applicable, evidence=())
+    return replace(spared, lacks=None, missing=(), wrong=False)
 
 
 def _spared(case: Case, entry: Requirement) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lab import ways
 from lab.topology.model import Way
+from lab.verify.beside import Stopped, stopped
 from lab.verify.case import Case
 from lab.verify.diagnosis import failed
 from lab.verify.finding import Finding, Verdict
@@ -51,7 +52,11 @@ def sort_out(case: Case, findings: Sequence[Finding]) -> SortedOut:
     """Say of each finding whether it follows, and from which."""
     bad = [finding for finding in findings if finding.verdict is Verdict.failed]
     plain = SortedOut(tuple(findings), bad[0].requirement if bad else "")
-    if not bad or case.record.broke_off or case.left_down or not failed(case):
+    if not bad or case.record.broke_off or case.left_down:
+        return plain
+    if case.came_home:
+        return _beside(case, plain, bad)
+    if not failed(case):
         return plain
     if len(case.topology.callers) > MOST_AGENTS:
         return plain
@@ -62,6 +67,43 @@ def sort_out(case: Case, findings: Sequence[Finding]) -> SortedOut:
     # Ways are tried in the order of the topology, and so are the sets of them.
     first = next(iter(firsts.values()), bad[0])
     return SortedOut(tuple(told), first.requirement)
+
+
+def _beside(case: Case, plain: SortedOut, bad: list[Finding]) -> SortedOut:
+    """What befell a node beside the ways home, and what else that node lacks."""
+    nodes = stopped(case)
+    explained = [finding for finding in bad if _one_cause(finding, nodes)]
+    if not explained:
+        return plain
+    first = min(explained, key=lambda finding: min(each.step.rank for each in finding.missing))
+    told_of = {each.of for each in first.missing}
+    follow = {
+        finding.requirement
+        for finding in explained
+        if finding is not first
+        and {each.of for each in finding.missing} <= told_of
+        and _one_cause(finding, nodes) == _one_cause(first, nodes)
+    }
+    findings = tuple(
+        replace(finding, follows_from=first.requirement)
+        if finding.requirement in follow
+        else finding
+        for finding in plain.findings
+    )
+    return SortedOut(findings, first.requirement)
+
+
+def _one_cause(finding: Finding, nodes: dict[str, Stopped]) -> str:
+    """The cause that stopped all that a finding says to be missing; empty if there is none."""
+    if finding.wrong or finding.lacks is not None or not finding.missing:
+        return ""
+    causes = set[str]()
+    for each in finding.missing:
+        node = nodes.get(each.of)
+        if node is None or node.at.rank > each.step.rank:
+            return ""
+        causes.add(node.cause)
+    return causes.pop() if len(causes) == 1 else ""
 
 
 def _judged(

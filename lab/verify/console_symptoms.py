@@ -8,7 +8,7 @@ from lab.consoles.hello import PORT
 from lab.names import all_of, count
 from lab.topology.consoles import Console, ConsoleCard
 from lab.verify.case import Case
-from lab.verify.consoles import apart, broadcast_on, known, shared
+from lab.verify.consoles import apart, broadcast_on, hellos, known, shared
 from lab.verify.symptom import Diagnosis
 from lab.wire.decode import Packet
 
@@ -24,6 +24,30 @@ def find(case: Case) -> Diagnosis | None:
         if systems[0] not in who.get((knower.node, other.node), ()):
             return _not_told(case, knower, other, systems[0])
     return None
+
+
+DEAF = "udp-9900-blocked"
+
+
+def deaf(case: Case) -> list[str]:
+    """The consoles that know nobody at all, though datagrams for them came by their links."""
+    knowers = {knower for knower, _ in known(case)}
+    return [
+        each.node
+        for each in case.topology.consoles
+        if each.node not in knowers and _told(case, each)
+    ]
+
+
+def _told(case: Case, console: Console) -> bool:
+    """Whether anything came that makes another console known: to the console, or to its whole link."""
+    own = {card.address for card in console.cards}
+    return any(
+        packet.source not in own
+        and packet.destination in (card.address, broadcast_on(case, card.segment))
+        for card in console.cards
+        for _, packet, _ in hellos(case, card.segment)
+    )
 
 
 def _not_heard(case: Case, knower: Console, other: Console, segment: str) -> Diagnosis:
@@ -45,7 +69,7 @@ def _not_heard(case: Case, knower: Console, other: Console, segment: str) -> Dia
         )
     came = f"{count(len(calls), 'broadcast')} and {count(len(answers), 'answer')}"
     return Diagnosis(
-        "udp-9900-blocked",
+        DEAF,
         f"{knower.node} does not know {other.node}, though {came} of it to UDP {PORT} came by {segment}",
         f"let UDP {PORT} in at the firewall of {knower.node} (M-04, F-17)",
     )

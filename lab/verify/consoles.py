@@ -10,6 +10,7 @@ from lab.consoles.events import ConsoleDiscovered
 from lab.consoles.hello import PORT, Hello, NoHelloError, decode
 from lab.names import all_of, count
 from lab.topology.consoles import Console
+from lab.verify.beside import Beside
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
 from lab.wire.decode import Frame, Packet
@@ -35,10 +36,9 @@ def check_m_01(case: Case) -> Finding:
     for knower, other in pairs:
         if "" not in who.get((knower.node, other.node), ()):
             links = all_of(shared(knower, other))
-            check.object(
-                f"{knower.node} does not know {other.node}, which is on {links} like itself",
-                _spoken(case, other, *shared(knower, other)),
-            )
+            words = f"{knower.node} does not know {other.node}, which is on {links} like itself"
+            spoken = _spoken(case, other, *shared(knower, other))
+            check.lack_beside(Beside.heard, knower.node, words, spoken)
     return check.finding(
         f"{'; '.join(sent)}; {count(len(pairs) // 2, 'pair')} on one link, known to each other"
     )
@@ -67,10 +67,8 @@ def check_m_02(case: Case) -> Finding:
         if not relayed:
             check.object(f"{system.name} did not tell {knower.node} of {other.node}")
         if system.name not in who.get((knower.node, other.node), ()):
-            check.object(
-                f"{knower.node} does not know {other.node}, which manages {system.name}, too",
-                [frame for frame, _ in relayed[:1]],
-            )
+            words = f"{knower.node} does not know {other.node}, which manages {system.name}, too"
+            check.lack_beside(Beside.heard, knower.node, words, [f for f, _ in relayed[:1]])
         crossed = [
             frame
             for card in knower.cards
@@ -112,7 +110,8 @@ def check_m_09(case: Case) -> Finding:
     within = [(a, b) for a, b in permutations(boxed, 2) if a.box == b.box]
     for one, other in within:
         if (one.node, other.node) not in who:
-            check.object(f"{one.node} does not know {other.node}, which is in {one.box}, too")
+            words = f"{one.node} does not know {other.node}, which is in {one.box}, too"
+            check.lack_beside(Beside.heard, one.node, words)
     boxes = all_of(list(dict.fromkeys(console.box for console in boxed)))
     return check.finding(
         f"{boxes}: {count(len(within) // 2, 'pair')} within a box, known to each other; "

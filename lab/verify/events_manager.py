@@ -16,6 +16,7 @@ from lab.names import all_of, count
 from lab.topology.consoles import INTER_CONSOLE_PORT
 from lab.topology.held_events import EVENTS_PORT, HeldEvents, HoldingConsole
 from lab.topology.roles import Role
+from lab.verify.beside import Beside
 from lab.verify.case import Case
 from lab.verify.console_flows import (
     LATER_S,
@@ -107,11 +108,10 @@ def check_m_11(case: Case) -> Finding:
     for console in events.registered:
         asked = requests(case, events, console.addresses)
         heard = [flow for flow in asked if flow.is_heard]
-        check.want(
-            heard,
-            f"{console.node} does not answer {events.manager} at TCP port {EVENTS_PORT}",
-            [flow.frames[0] for flow in asked[:4]],
-        )
+        if not heard:
+            words = f"{console.node} does not answer {events.manager} at TCP port {EVENTS_PORT}"
+            frames = [flow.frames[0] for flow in asked[:4]]
+            check.lack_beside(Beside.reached, console.node, words, frames)
         for flow in asked:
             if flow.asked and not flow.is_tls:
                 check.object(f"what goes to {console.node} is no TLS", flow.frames[:4])
@@ -145,7 +145,8 @@ def check_m_12(case: Case) -> Finding:
     for console in events.registered:
         registered = [e.time for e in case.told(ConsoleRegistered) if e.source == console.node]
         if not registered:
-            check.object(f"{console.node} was never registered at {events.manager}")
+            words = f"{console.node} was never registered at {events.manager}"
+            check.lack_beside(Beside.registered, console.node, words)
             continue
         first = _first_decision(case, console)
         asked = [

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.names import count
+from lab.verify.beside import Beside, Missing
 from lab.verify.step import Step
 from lab.wire.decode import Frame
 
@@ -53,7 +54,9 @@ class Finding:
     verdict: Verdict
     evidence: tuple[Evidence, ...]
     lacks: Step | None = None
-    """Of one that failed: the earliest step that did not come about; None if none is missing."""
+    """Of one that failed: the earliest step of a way that did not come about; None if none is missing."""
+    missing: tuple[Missing, ...] = ()
+    """Of one that failed: what did not come about beside the ways."""
     wrong: bool = False
     """Of one that failed: whether something speaks against it beside what is missing."""
     follows_from: str = ""
@@ -73,6 +76,7 @@ class Check:
         self.expected = expected
         self._objections: list[str] = []
         self._lacks: list[Step] = []
+        self._missing: list[Missing] = []
         self._wrong = False
         self._against: list[Frame] = []
         self._shown: list[Frame] = []
@@ -85,6 +89,13 @@ class Check:
     def lack(self, step: Step, sentence: str, frames: Iterable[Frame] = ()) -> None:
         """Say what did not come about, where nothing wrong was seen; ``step`` would have brought it."""
         self._lacks.append(step)
+        self._say(sentence, frames)
+
+    def lack_beside(
+        self, step: Beside, node: str, sentence: str, frames: Iterable[Frame] = ()
+    ) -> None:
+        """As ``lack``, of what a node has beside the ways home."""
+        self._missing.append(Missing(step, node))
         self._say(sentence, frames)
 
     def _say(self, sentence: str, frames: Iterable[Frame]) -> None:
@@ -140,7 +151,8 @@ class Check:
             text = "; ".join(self._objections)
             made = self._made(text, Verdict.failed, self._against or self._shown)
             lacks = min(self._lacks, key=lambda step: step.rank, default=None)
-            return replace(made, lacks=lacks, wrong=self._wrong)
+            missing = tuple(dict.fromkeys(self._missing))
+            return replace(made, lacks=lacks, missing=missing, wrong=self._wrong)
         return self._made(seen, Verdict.held, self._shown)
 
     def not_tested(self, reason: str) -> Finding:

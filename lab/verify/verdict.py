@@ -99,7 +99,7 @@ def _explained(
 def entry(finding: Finding) -> dict[str, Any]:
     """A finding as JSON has it: what only failures have is left out elsewhere."""
     content = asdict(finding)
-    for name in ("lacks", "wrong", "follows_from"):
+    for name in ("lacks", "missing", "wrong", "follows_from"):
         if not content[name]:
             del content[name]
     return content
