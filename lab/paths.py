@@ -19,6 +19,16 @@ def cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "callhome-lab"
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it has all of the text or what it had before, whatever ends us; raises OSError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def shown(path: Path) -> str:
     """A path as a user would type it from here: relative, unless that leads upwards."""
     relative = os.path.relpath(path)

@@ -14,6 +14,7 @@ from lab.cli import streams
 from lab.engine.host import Engine, choose
 from lab.engine.run_dir import fresh_dir
 from lab.errors import UsageError
+from lab.linux import signals
 from lab.machine import sudo
 from lab.matrix import board, crew, planned, results
 from lab.matrix.job import EXIT_INTERRUPTED, Came, Job, JobOutcome
@@ -59,17 +60,20 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     working = crew.Crew(jobs, out, engine, at_once)
     counts = board.Counts(len(jobs), at_once, lambda each: _tell(each, args))
-    with board.shown(counts, sys.stderr) as watching:
-        done = working.carry_out(watching)
-        counts.flush()
-    outcomes = sorted([*done, *crew.not_begun(jobs, done, out)], key=lambda each: each.job.number)
-    results.write(
-        out, outcomes, wall_s=time.monotonic() - began, at_once=at_once, interrupted=working.interrupted
-    )  # fmt: skip
-    sudo.give_back([out])
-    if args.json:
-        print(json.dumps([each.verdict for each in outcomes if each.verdict], indent=1))
-    _close(outcomes, jobs, out)
+    # Also while the results are written and told: who ends us then must not lose what is done.
+    with signals.held(signals.END):
+        with board.shown(counts, sys.stderr) as watching:
+            done = working.carry_out(watching)
+            counts.flush()
+        left = crew.not_begun(jobs, done, out)
+        outcomes = sorted([*done, *left], key=lambda each: each.job.number)
+        results.write(
+            out, outcomes, wall_s=time.monotonic() - began, at_once=at_once, interrupted=working.interrupted
+        )  # fmt: skip
+        sudo.give_back([out])
+        if args.json:
+            print(json.dumps([each.verdict for each in outcomes if each.verdict], indent=1))
+        _close(outcomes, jobs, out)
     if working.interrupted:
         return EXIT_INTERRUPTED
     return max((each.exit_status for each in outcomes), default=0)

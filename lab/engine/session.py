@@ -15,17 +15,19 @@ import termios
 import time
 import tty
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.engine.channel import Channel
 from lab.engine.frames import WINDOW, ChannelFrame, FrameKind, FrameReader, json_frame
 from lab.errors import UsageError
+from lab.linux import signals
 
 _CHUNK = 1 << 16
 _NUMBER = 1
 """Of the one session that a client has."""
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_PASSED_ON = (*signals.END, signal.SIGQUIT)
 _ANSWER_S = 3.0
 """Who is inside must have noticed a signal by then."""
 NO_PROGRAM = "check its name and the node's PATH"
@@ -107,9 +109,9 @@ class Session:
         self._terminal = program.tty
         raw = _raw_terminal() if program.tty and stdin else contextlib.nullcontext()
         # Not epoll(7), which takes no regular file: our input may be one, and is always readable then.
-        with raw, selectors.PollSelector() as selector, self._signals() as signals:
+        with raw, selectors.PollSelector() as selector, self._held() as came:
             selector.register(self._channel.reader, selectors.EVENT_READ)
-            selector.register(signals, selectors.EVENT_READ)
+            selector.register(came, selectors.EVENT_READ)
             reading = False
             wants_input = stdin
 
@@ -120,8 +122,8 @@ class Session:
                 for key, _ in selector.select(self._patience_s()):
                     if key.fileobj is self._channel.reader:
                         self._on_channel()
-                    elif key.fileobj == signals:
-                        self._on_signals(os.read(signals, _CHUNK))
+                    elif key.fileobj == came:
+                        self._on_signals(os.read(came, _CHUNK))
                     else:
                         wants_input = self._take_input()
                         if not wants_input or self._window_left <= 0:
@@ -199,23 +201,11 @@ class Session:
                 self._send(ChannelFrame(FrameKind.signal, _NUMBER, b"%d" % number))
                 self._answer_by = self._answer_by or time.monotonic() + _ANSWER_S
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[int]:
+    def _held(self) -> AbstractContextManager[int]:
         """A descriptor that gives the numbers of the signals that we pass on."""
-        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # Counted in the handler: we may be waiting for whoever does not read our output.
-        before = {number: signal.signal(number, self._count_interrupt) for number in _PASSED_ON}
-        if self._terminal:
-            before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda *_: None)
-        wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        try:
-            yield read
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            os.close(read)
-            os.close(write)
+        sizes = [signal.SIGWINCH] if self._terminal else []
+        return signals.held(_PASSED_ON, self._count_interrupt, also=sizes)
 
     def _patience_s(self) -> float | None:
         """How long to wait for anything; raises Interrupted where a signal gets no answer.

@@ -7,11 +7,13 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from lab.engine.host import Engine
+from lab.linux import signals
 from lab.matrix import worker
 from lab.matrix.job import EXIT_INTERRUPTED, Job, JobOutcome
 from lab.matrix.worker import Worker
@@ -53,14 +55,14 @@ class Crew:
     def carry_out(self, watching: Watching) -> list[JobOutcome]:
         """Every job's outcome, in the order of the jobs; those that were not begun are ``ended``, too."""
         found: list[JobOutcome] = []
-        with selectors.DefaultSelector() as selector, self._signals() as signals:
-            selector.register(signals, selectors.EVENT_READ)
+        with selectors.DefaultSelector() as selector, _held() as came:
+            selector.register(came, selectors.EVENT_READ)
             try:
                 while self._running or self._waiting:
                     self._begin(selector, watching)
                     for key, _ in selector.select(TICK_S):
-                        if key.fileobj == signals:
-                            self._on_signals(os.read(signals, 64))
+                        if key.fileobj == came:
+                            self._on_signals(os.read(came, 64))
                         elif key.data[1] == "said":
                             if not key.data[0].hear():
                                 selector.unregister(key.fileobj)
@@ -97,22 +99,6 @@ class Crew:
             for each in self._running:
                 each.end(signal.SIGKILL if insists else signal.SIGINT)
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[int]:
-        """A descriptor that gives the numbers of signals that came; the display wants SIGWINCH at once."""
-        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        mine = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
-        before = {number: signal.signal(number, lambda *_: None) for number in mine}
-        wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        try:
-            yield read
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            os.close(read)
-            os.close(write)
-
     def _abandon(self) -> None:
         """Where the display or a disk failed: leave no lab running."""
         for each in self._running:
@@ -120,6 +106,11 @@ class Crew:
         for each in self._running:
             each.outcome()
         self._running.clear()
+
+
+def _held() -> AbstractContextManager[int]:
+    """The display wants SIGWINCH at once."""
+    return signals.held(signals.END, also=[signal.SIGWINCH])
 
 
 def not_begun(jobs: Sequence[Job], done: Sequence[JobOutcome], out: Path) -> list[JobOutcome]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.matrix import junit, page
 from lab.matrix.job import JobOutcome
+from lab.paths import write_whole
 
 PAGE, JUNIT, DATA = "matrix.html", "junit.xml", "verify.json"
 VERSION = 1
@@ -27,9 +28,7 @@ def write(
         PAGE: lambda: page.document(outcomes, wall_s=wall_s, interrupted=interrupted),
     }
     for name, text in texts.items():
-        part = out / f".{name}.part"
-        part.write_text(text(), encoding="utf-8")
-        part.replace(out / name)
+        write_whole(out / name, text())
 
 
 def _data(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import UsageError
-from lab.paths import shown
+from lab.paths import shown, write_whole
 from lab.report import page
 from lab.report.material import Material
 
@@ -20,7 +20,7 @@ REPORT = "report.html"
 def write(case: Case, result: Result) -> None:
     """Write the report of a run that has just been judged; raises OSError."""
     text = page.render(Material(case.run_dir, result, case.topology, case))
-    (case.run_dir / REPORT).write_text(text, encoding="utf-8")
+    write_whole(case.run_dir / REPORT, text)
 
 
 def remake(run_dir: Path, out: Path | None = None) -> Path:

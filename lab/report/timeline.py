@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import codec
+from lab.paths import write_whole
 from lab.record import story
 from lab.record.event import LAB, Event, known_kinds
 from lab.report import crossing, milestones
@@ -35,7 +36,7 @@ def write(case: Case, result: Result) -> None:
     """Write the file of a run; raises OSError."""
     path = case.run_dir / TIMELINE
     lines = (json.dumps(entry, ensure_ascii=False) for entry in entries(case, result))
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in lines))
 
 
 def read(run_dir: Path) -> list[Entry]:

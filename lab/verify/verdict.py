@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lab.paths import write_whole
 from lab.record.record import Record
 from lab.topology.model import Topology
 from lab.verify.finding import Finding, Verdict
@@ -111,7 +112,7 @@ def write(path: Path, outcome: Result) -> None:
     for name in ("fault", "diagnosis", "broke_first"):
         if not content[name]:
             del content[name]
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def summary(

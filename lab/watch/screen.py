@@ -14,10 +14,12 @@ import termios
 import time
 import tty
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from lab.engine.registry import Entry
 from lab.errors import LabError
+from lab.linux import signals
 from lab.watch import lines, view
 from lab.watch.lines import HEADING, SOFT, StyledLine
 from lab.watch.told import ToldSoFar
@@ -198,16 +200,6 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-@contextlib.contextmanager
-def _size_changes() -> Iterator[int]:
+def _size_changes() -> AbstractContextManager[int]:
     """A descriptor that can be read when the window has another size."""
-    read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    before = signal.signal(signal.SIGWINCH, lambda *_: None)
-    wakeup = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    try:
-        yield read
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        signal.signal(signal.SIGWINCH, before)
-        os.close(read)
-        os.close(write)
+    return signals.held([signal.SIGWINCH])

@@ -15,8 +15,10 @@ import pexpect
 import pytest
 
 from lab.errors import UsageError
+from lab.report.kept import frames_of
 from lab.wait import wait_until
 from lab.ways import faults
+from lab.wire import pcapng
 from tests.integration.labs import changed, lab
 from tests.integration.users import Surroundings, User, end, processes
 from tests.unit.verify.stage import topology
@@ -86,7 +88,35 @@ def _asked(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
 
 
-@pytest.mark.parametrize("interrupt", [_typed, _asked], ids=["typed", "asked"])
+def _told(process: subprocess.Popen[bytes]) -> None:
+    """As another program does, which tells nobody but the one that was started."""
+    process.send_signal(signal.SIGINT)
+
+
+def half_written(folder: Path) -> list[str]:
+    """Files that somebody has begun to write, and that are not whole."""
+    found = []
+    for path in (each for each in folder.rglob("*") if each.is_file()):
+        data = path.read_bytes()
+        try:
+            if path.suffix == ".json":
+                json.loads(data)
+            if path.suffix == ".jsonl":
+                [*map(json.loads, data.splitlines())]
+            if path.suffix == ".html":
+                assert data.rstrip().endswith(b"</html>")
+            if path.suffix == ".pcapng":
+                problems: list[str] = []
+                frames_of(path, path.stem, problems)
+                assert problems == []
+            assert path.suffix not in (".part", ".new")
+            assert path.name != pcapng.SPOOL
+        except (AssertionError, ValueError) as error:
+            found.append(f"{path.relative_to(folder)}: {error!r}")
+    return found
+
+
+@pytest.mark.parametrize("interrupt", [_typed, _told, _asked], ids=["typed", "told", "asked"])
 def test_an_interrupt_leaves_no_lab_and_writes_what_there_is(
     user: User, tmp_path: Path, interrupt: Callable[[subprocess.Popen[bytes]], None]
 ) -> None:
@@ -117,6 +147,11 @@ def test_an_interrupt_leaves_no_lab_and_writes_what_there_is(
     assert not [name for name in left if (out / name).exists()]
     assert "It was interrupted" in (out / "matrix.html").read_text()
     fromstring((out / "junit.xml").read_text())
+    assert half_written(out) == []
+    # A run that was ended says so in its own folder, too.
+    ended = [run for run in data["runs"] if run["came"] == "ended" and run["topology"] not in left]
+    assert ended
+    assert {run["problem"] for run in ended} == {"it was ended before it was done"}
 
 
 def test_nothing_is_left_of_a_matrix_that_was_killed(user: User, tmp_path: Path) -> None:
