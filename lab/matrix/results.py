@@ -24,7 +24,7 @@ def write(
     data = _data(outcomes, wall_s=wall_s, at_once=at_once, interrupted=interrupted)
     texts: dict[str, Callable[[], str]] = {
         DATA: lambda: json.dumps(data, indent=1, ensure_ascii=False) + "\n",
-        JUNIT: lambda: junit.document(outcomes, wall_s=wall_s),
+        JUNIT: lambda: junit.document(outcomes),
         PAGE: lambda: page.document(outcomes, wall_s=wall_s, interrupted=interrupted),
     }
     for name, text in texts.items():
