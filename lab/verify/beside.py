@@ -24,6 +24,9 @@ class Beside(StrEnum):
     registered = "registered"
     """Events: the console knows its Events Manager, who has asked to be known."""
 
+    visited = "visited"
+    """Remote service: IBM's server lets the representative get to a session, and the lab's trials begin."""
+
     @property
     def rank(self) -> int:
         return _RANKS[self]
@@ -66,4 +69,9 @@ def stopped(case: Case) -> dict[str, Stopped]:
 
         shut = event_symptoms.shut(case)
         found |= dict.fromkeys(shut, Stopped(event_symptoms.SHUT, Beside.reached))
+    if case.topology.service is not None:
+        from lab.verify import service_symptoms
+
+        away = service_symptoms.turned_away(case)
+        found |= dict.fromkeys(away, Stopped(service_symptoms.TURNED_AWAY, Beside.visited))
     return found

@@ -98,6 +98,11 @@ class Check:
         self._missing.append(Missing(step, node))
         self._say(sentence, frames)
 
+    def need_beside(self, step: Beside, node: str, there: Any, sentence: str) -> None:
+        """As ``need``, of what a node has beside the ways home."""
+        if not there:
+            self.lack_beside(step, node, sentence)
+
     def _say(self, sentence: str, frames: Iterable[Frame]) -> None:
         if sentence not in self._objections:
             self._objections.append(sentence)

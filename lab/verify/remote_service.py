@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import pairwise
 from math import inf
+from typing import Any
 
 from lab.names import all_of, count
 from lab.relay.events import LedIn
@@ -24,6 +25,7 @@ from lab.telephony.events import CallAnswered, TerminalSaid
 from lab.topology.model import RemoteService, Role
 from lab.topology.service import MOST_TRIES, credentials
 from lab.verify import terminal_calls
+from lab.verify.beside import Beside
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.service_sessions import by_telephone
@@ -173,12 +175,23 @@ def _judge_control(case: Case, check: Check, scans: list[HostScanned]) -> None:
                 )
 
 
-def judge_outsiders(case: Case, check: Check, attacks: list[HostScanned]) -> None:
+def need_visit(case: Case, check: Check, there: Any, sentence: str) -> None:
+    """Object if nothing is there that comes about once the representative gets to a session."""
+    check.need_beside(Beside.visited, of(case).workplace, there, sentence)
+
+
+def judge_outsiders(
+    case: Case, check: Check, attacks: list[HostScanned], *, after_visit: bool = False
+) -> None:
     """Everybody outside must have tried, with every packet, and have got no answer."""
     tried = {scan.source for scan in attacks}
     for role in ATTACKERS:
         for node in case.topology.with_role(role):
-            check.want(node.name in tried, f"{node.name} has not tried to get in")
+            words = f"{node.name} has not tried to get in"
+            if after_visit:
+                need_visit(case, check, node.name in tried, words)
+            else:
+                check.want(node.name in tried, words)
     for scan in attacks:
         judge_silence(case, check, scan)
 
@@ -279,7 +292,7 @@ def check_i_02(case: Case) -> Finding:
     times = [event.time for event in enabled(case)]
     sessions = session_times(case)
     ended = case.told(InboundDisabled)
-    check.want(len(times) > 1, "a session was not let in a second time")
+    need_visit(case, check, len(times) > 1, "a session was not let in a second time")
     for number, (begin, end) in enumerate(pairwise([*times, inf]), 1):
         if _locked_out(ended, begin, end):
             continue
@@ -287,7 +300,7 @@ def check_i_02(case: Case) -> Finding:
         if len(here) != 1:
             check.object(f"enabling {number} served {count(len(here), 'session')}")
         over = [event for event in ended if begin <= event.time < end and event.reason == "used"]
-        check.want(over, f"enabling {number} was not used up by its session")
+        need_visit(case, check, over, f"enabling {number} was not used up by its session")
         if over and end < inf:
             _judge_refused(case, check, over[0].time, end)
     told = f"{count(len(times), 'enabling')}, {count(len(sessions), 'session')}"

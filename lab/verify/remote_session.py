@@ -21,6 +21,7 @@ from lab.topology.service import Partition, RemoteService
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.remote_service import (
+    need_visit,
     no_session,
     of,
 )
@@ -120,7 +121,7 @@ def check_i_08(case: Case) -> Finding:
         for address in filter(None, (partition.alias, partition.address)):
             scan = _in_session(case, address)
             if scan is None:
-                check.object(f"{address} of {partition.name} was not tried")
+                need_visit(case, check, None, f"{address} of {partition.name} was not tried")
                 continue
             _want_all_arrived(check, scan)
             check.want(scan.silent, scan.sentence)
@@ -128,7 +129,8 @@ def check_i_08(case: Case) -> Finding:
         check.forbid(came, f"of the session on {partition.segment}")
         if of(case).allowed:
             own = scans_of(case, SESSION, partition.name)
-            check.want(own, f"{partition.name} has not tried to get to another partition")
+            words = f"{partition.name} has not tried to get to another partition"
+            need_visit(case, check, own, words)
             for scan in own:
                 _want_all_arrived(check, scan)
                 check.want(scan.silent, scan.sentence)
@@ -162,7 +164,8 @@ def check_i_09(case: Case) -> Finding:
         for s in scans_of(case, CLOSED, service.workplace)
         if s.target == case.agreements[-1].ppp_address
     ]
-    check.want(scans, "the console was not tried in a session that may not reach it")
+    words = "the console was not tried in a session that may not reach it"
+    need_visit(case, check, scans, words)
     for scan in scans:
         _want_all_arrived(check, scan)
         check.want(scan.silent, scan.sentence)
@@ -176,8 +179,9 @@ def check_i_09(case: Case) -> Finding:
     check.forbid(frames_of(strange), "of the console on the line meanwhile")
     tried = [e for e in case.told(ServiceTried) if e.time < since]
     for partition in _allowed(service):
-        reached = [e for e in tried if e.address == partition.alias and e.answer]
-        check.want(reached, f"{partition.name} was not reached")
+        own = [e for e in tried if e.address == partition.alias]
+        need_visit(case, check, own, f"{partition.name} was not reached")
+        check.want(not own or any(e.answer for e in own), f"{partition.name} was not reached")
     return check.finding(
         "all ports and protocols of the console tried, none answered; partitions answered"
     )
@@ -197,7 +201,7 @@ def check_i_10(case: Case) -> Finding:
         return check.not_tested("the console itself is not allowed (I-09)")
     scan = _in_session(case, of(case).ppp_address)
     if scan is None:
-        check.object("the console was not scanned in a session")
+        need_visit(case, check, None, "the console was not scanned in a session")
         return check.finding("")
     _want_all_arrived(check, scan)
     for protocol, answered in (("TCP", scan.tcp), ("UDP", scan.udp)):
@@ -245,14 +249,21 @@ def check_i_11(case: Case) -> Finding:
         return check.not_tested(why)
     rules = {e.moment: e.rules for e in case.told(CustomerRules)}
     denied, admitted = _rules_that_differ(of(case), rules.get("during", ""))
-    check.want(denied, "the customer denied no listed port")
-    check.want(admitted, "the customer admitted no port that is not listed")
+    # Without a visit nobody looks at the rules in a session, nor after one.
+    for found, words in (
+        (denied, "the customer denied no listed port"),
+        (admitted, "the customer admitted no port that is not listed"),
+    ):
+        need_visit(case, check, found or "during" in rules, words)
+        check.want(found or "during" not in rules, words)
     if rules.get("during") != rules.get("after"):
         check.object("the customer's rules are not what they were")
     lost = [
         line for line in rules.get("before", "").splitlines() if line not in rules.get("after", "")
     ]
-    if lost:
+    if "after" not in rules:
+        need_visit(case, check, None, "nobody looked at the customer's rules after a session")
+    elif lost:
         check.object(f"a rule of the customer's is gone: {lost[0].strip()}")
     scan = _in_session(case, of(case).ppp_address)
     answered = scan.tcp if scan is not None else ""
@@ -296,7 +307,7 @@ def check_i_32(case: Case) -> Finding:
         return check.not_tested(why)
     service = of(case)
     tries = [e for e in case.told(ServiceTried) if e.source == service.console]
-    check.want(tries, "the console opened no connection of its own in a session")
+    need_visit(case, check, tries, "the console opened no connection of its own in a session")
     for tried in tries:
         check.want(bool(tried.answer) == stateful, tried.sentence)
         ends = (service.caller_address, service.ppp_address, tried.port)

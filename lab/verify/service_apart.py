@@ -7,7 +7,7 @@ from lab.service.server.events import ApartScanned, ApartTried, ToolTried
 from lab.topology.service import BY_TELEPHONE
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding
-from lab.verify.remote_service import no_session, of
+from lab.verify.remote_service import need_visit, no_session, of
 from lab.verify.service_access import CALLS, judge_permitted, records
 
 
@@ -33,13 +33,17 @@ def check_i_19(case: Case) -> Finding:
         judge_permitted(check, f"call {number} at {service.workplace}", seen, call, call.time)
     runs = [e for e in case.told(ToolTried) if e.words.startswith("run ")]
     used = [e for e in runs if e.status == 0]
-    check.want(used, "nobody has reached the console by a tool, so this proves nothing")
+    words = "nobody has reached the console by a tool, so this proves nothing"
+    need_visit(case, check, runs, words)
+    check.want(used or not runs, words)
     strange = {e.user for e in runs} - {call.user for call in calls}
-    check.want(strange, "no other user has tried a tool in the session")
+    words = "no other user has tried a tool in the session"
+    need_visit(case, check, runs, words)
+    check.want(strange or not runs, words)
     for tried in used:
         check.want(tried.user not in strange, f"{tried.told}, and the session is another user's")
     past = _past_the_tools(case, service.workplace)
-    check.want(past, f"no program of {service.workplace} itself has tried the session")
+    need_visit(case, check, past, f"no program of {service.workplace} itself has tried the session")
     for each in past:
         check.want(not each.answer, each.sentence)
     own = {interface.ip for interface in case.topology.node(service.workplace).interfaces}
@@ -66,8 +70,9 @@ def check_i_20(case: Case) -> Finding:
     service = of(case)
     scans = case.told(ApartScanned)
     sources = {scan.source for scan in scans}
-    check.want(service.intranet in sources, f"{service.intranet} has not tried to get in")
-    check.want(service.console in sources, "nobody has tried to get out of a session")
+    words = f"{service.intranet} has not tried to get in"
+    need_visit(case, check, service.intranet in sources, words)
+    need_visit(case, check, service.console in sources, "nobody has tried to get out of a session")
     for scan in scans:
         if scan.at_server != scan.sent:
             check.object(

@@ -13,6 +13,7 @@ from lab.verify.remote_service import (
     first_enabled,
     forbid_answers,
     judge_outsiders,
+    need_visit,
     no_session,
     not_up,
     of,
@@ -80,7 +81,8 @@ def check_i_18(case: Case) -> Finding:
         for event in case.told(ServiceTried)
         if event.host == of(case).console and event.port not in of(case).ports
     ]
-    check.want(unlisted, "no port that is closed was tried as soon as a session was up")
+    words = "no port that is closed was tried as soon as a session was up"
+    need_visit(case, check, unlisted, words)
     for tried in unlisted:
         check.want(not tried.answer, tried.sentence)
     forbid_answers(case, check, first_enabled(case), inf)
@@ -90,8 +92,8 @@ def check_i_18(case: Case) -> Finding:
     meanwhile = scans_of(case, SESSION)
     inside = {of(case).workplace, *(partition.name for partition in of(case).partitions)}
     outside = [scan for scan in meanwhile if scan.source not in inside]
-    check.want(outside, "nobody tried to get in from outside during a session")
+    need_visit(case, check, outside, "nobody tried to get in from outside during a session")
     for scan in outside:
         check.want(scan.silent, scan.sentence)
-    judge_outsiders(case, check, scans_of(case, OVER))
+    judge_outsiders(case, check, scans_of(case, OVER), after_visit=True)
     return check.finding(f"{came_up_told}; nothing answered the Internet meanwhile and afterwards")

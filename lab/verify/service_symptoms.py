@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from lab.names import count
 from lab.record.cause import PppCause
@@ -25,6 +26,7 @@ from lab.verify import relay_symptoms, remote_terminal, terminal_calls
 from lab.verify.case import Case
 from lab.verify.remote_service import enabled
 from lab.verify.service_access import CALLS, records
+from lab.verify.service_sessions import passed
 from lab.verify.symptom import Diagnosis
 
 
@@ -69,6 +71,32 @@ def _not_enabled(case: Case, service: RemoteService) -> Diagnosis | None:
     )
 
 
+TURNED_AWAY = "not-authorized"
+
+
+def turned_away(case: Case) -> list[str]:
+    """The server at which every call of a console was refused while a session stood, so that nobody used it.
+
+    What the records say must be so on the wires: no connection to a port that a session opens, and no answer.
+    """
+    service = case.topology.service
+    since = min((event.time for event in enabled(case)), default=inf)
+    calls = [r for r in records(case) if r.verb in CALLS and r.time >= since]
+    if service is None or not calls or any(call.outcome != "refused" for call in calls):
+        return []
+    began = any((r.verb, r.reason) == ("session", "begun") for r in records(case))
+    scanned = any(scan.state == SESSION for scan in case.told(HostScanned))
+    used = (
+        item
+        for item in passed(case)
+        if (item.data.source_port if item.of_console else item.data.destination_port)
+        in service.ports
+    )
+    if began or scanned or case.told(ServiceTried) or any(used):
+        return []
+    return [service.workplace]
+
+
 def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
     """The server refused the last one who wanted to get in, and no session has begun."""
     if any(r.reason == "begun" for r in records(case)):
@@ -78,7 +106,7 @@ def _not_authorized(case: Case, service: RemoteService) -> Diagnosis | None:
         return None
     words = Denial(asked[-1].reason).words
     return Diagnosis(
-        "not-authorized",
+        TURNED_AWAY,
         f"{service.workplace} refused {asked[-1].user}: {words}; nobody got to {service.console}",
         f"ask an officer for an authorization: lab-service authorize, at {service.workplace}",
     )

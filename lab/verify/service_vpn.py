@@ -13,7 +13,7 @@ from lab.verify import passed_on
 from lab.verify.case import Case
 from lab.verify.finding import Check, Finding, frames_of
 from lab.verify.passed_on import ClearL2tp
-from lab.verify.remote_service import enabled, lender, not_up, of
+from lab.verify.remote_service import enabled, lender, need_visit, not_up, of
 from lab.verify.remote_session import of_caller
 from lab.verify.service_sessions import by_vpn, windows_by_vpn
 from lab.verify.sightings import IkeSighting, Inside
@@ -245,7 +245,7 @@ def _judge_crossed(case: Case, check: Check) -> int:
     ]
     for whose in owners.values() if len(owners) > 1 else ():
         tried = any(event.by == whose for event in crossed)
-        check.want(tried, f"nobody tried to get elsewhere by the session of {whose}")
+        need_visit(case, check, tried, f"nobody tried to get elsewhere by the session of {whose}")
     for event in crossed:
         if event.at_host != event.sent:
             check.object(f"the scan of {event.target} by {event.by}'s session did not arrive whole")

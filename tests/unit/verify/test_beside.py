@@ -6,17 +6,26 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from lab import verify
 from lab.consoles.events import ConsoleDiscovered
 from lab.events_manager.events import ConsoleRegistered, WaitingAsked
+from lab.record.event import Event
+from lab.service.events import SESSION, HostScanned, LockedDown, ServiceTried
+from lab.service.flood import SOURCE_PORT
+from lab.service.server.events import Audited
 from lab.verify import Verdict, console_symptoms
 from lab.verify.beside import Beside, Missing
 from lab.verify.finding import Check, Finding
+from tests.recordings import sealing
 from tests.recordings.true_run import Recordings, TrueRun
 from tests.unit.verify.console_mutations import known
 from tests.unit.verify.event_mutations import A, M, syn
 from tests.unit.verify.mutation import UNLISTED, crosses
+from tests.unit.verify.service_mutations import without
+from tests.unit.verify.service_vpn_mutations import CALLER, IP_IN_PPP, OWN
+from tests.unit.verify.vpn_mutations import inner
 
 EVENTS, DEAF, BOXES = "events-manager.events-blocked", "consoles-failover", "consoles-ds8000"
 
@@ -156,3 +165,94 @@ def test_what_is_missing_is_kept_once_and_by_its_node() -> None:
     found = check.finding("")
     assert found.missing == (Missing(Beside.reached, "hmc-a"),)
     assert (found.lacks, found.wrong, found.seen) == (None, False, "no answer; no answer at all")
+
+
+TURNED_AWAY = "service-vpn.expired-token"
+OF_NO_VISIT = {"I-08", "I-09", "I-10", "I-11", "I-17", "I-18", "I-19", "I-20", "I-21", "I-32"}
+
+
+def test_a_representative_who_is_turned_away_tries_nothing(recordings: Recordings) -> None:
+    run = recordings(TURNED_AWAY)
+    assert sorted_out(run)[1] == "I-02"
+    assert (in_full(run), following(run)) == ({"I-02"}, dict.fromkeys(OF_NO_VISIT, "I-02"))
+
+
+def records(**fields: object) -> Callable[[TrueRun], None]:
+    """Other values in the last record of a call: the one that was refused while the session stood."""
+
+    def change(run: TrueRun) -> None:
+        last = [e for e in run.events if isinstance(e, Audited) and e.verb == "call"][-1]
+        run.events = [replace(e, **fields) if e is last else e for e in run.events]  # type: ignore[arg-type]
+
+    return change
+
+
+def one_more(kind: type[Event], **fields: object) -> Callable[[TrueRun], None]:
+    """One event more of a kind, like the last one, with other values."""
+
+    def change(run: TrueRun) -> None:
+        last = [event for event in run.events if isinstance(event, kind)][-1]
+        run.events.append(replace(last, **fields))  # type: ignore[arg-type]
+
+    return change
+
+
+def carries(source: str, destination: str, payload: TCP) -> Callable[[TrueRun], None]:
+    """One packet more in the session, from the console's side or from the representative's."""
+
+    def change(run: TrueRun) -> None:
+        outgoing = source != CALLER
+        item = run.inside_session(lambda i: i.data and i.outgoing == outgoing)[0]
+        packet, content = item.packet, inner(item)
+        at = content.index(IP_IN_PPP) + len(IP_IN_PPP)
+        body = content[20:at] + bytes(IP(src=source, dst=destination) / payload)
+        whole = sealing.ip(packet.source, packet.destination, packet.protocol, body)
+        run.seal(item, whole, item.frame.time + 0.001)
+
+    return change
+
+
+def tried_a_port(run: TrueRun) -> None:
+    run.events.append(
+        ServiceTried(
+            source="service", time=run.end, address=OWN, host="hmc", port=22, answer="SSH-2.0"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        one_more(Audited, verb="session", outcome="done", reason="begun"),
+        one_more(HostScanned, state=SESSION),
+        records(outcome="failed"),
+        records(outcome="done"),
+        tried_a_port,
+        carries(OWN, CALLER, TCP(sport=22, dport=40000, flags="SA")),
+        carries(CALLER, OWN, TCP(sport=40000, dport=22, flags="S")),
+    ],
+    ids=["begun", "scanned", "failed", "done", "tried", "answered", "asked"],
+)
+def test_where_somebody_may_have_come_in_all_is_told(
+    change: Callable[[TrueRun], None], recordings: Recordings
+) -> None:
+    run = recordings(TURNED_AWAY)
+    change(run)
+    assert following(run) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without(lambda event: isinstance(event, LockedDown)), "I-18"),
+        (carries(OWN, CALLER, TCP(sport=1, dport=SOURCE_PORT, flags="SA")), "I-18"),
+    ],
+    ids=["no-lock-down", "flood-answered"],
+)
+def test_a_hole_in_the_lock_down_is_told_whoever_was_turned_away(
+    change: Callable[[TrueRun], object], told: str, recordings: Recordings
+) -> None:
+    run = recordings(TURNED_AWAY)
+    change(run)
+    assert told in in_full(run)
+    assert "I-32" in following(run)
