@@ -60,7 +60,7 @@ def start_lab(
     lab = RunningLab(topology, run_dir, story)
     lab.containers = containers
     record = lab.record
-    record.started = time.time()
+    record.started = story.started
     try:
         with lab._teardown:
             lab._build()
@@ -139,7 +139,8 @@ class RunningLab:
         self._homeward = Homeward.start(self._ground, self._teardown)
         self._start_remote_service()
         names = tuple(node.name for node in self.topology.nodes)
-        self.story.tell(LabUp(topology=self.topology.name, nodes=names))
+        began = self.record.started
+        self.story.tell(LabUp(topology=self.topology.name, nodes=names, started=began))
 
     @contextlib.contextmanager
     def _capturing(self, wires: Node) -> Iterator[None]:

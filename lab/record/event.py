@@ -160,6 +160,8 @@ class LabUp(Event, topic="lab", elsewhere=True):
 
     topology: str
     nodes: tuple[str, ...]
+    started: float = 0.0
+    """When the lab began, from where the story counts; 0 in a run of an earlier version."""
 
     @property
     def sentence(self) -> str:

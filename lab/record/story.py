@@ -26,7 +26,8 @@ class Story:
         self._events = run_dir / EVENTS
         self._silent = silent
         self._look = look
-        self._started = time.time()
+        self.started = time.time()
+        """From where its times count, and those of the report."""
         self.also: Callable[[str], object] | None = None
         """Who else hears each sentence: the command that asked for what happens now."""
 
@@ -40,7 +41,7 @@ class Story:
             events.write(f"{line}\n")
         if self._silent or not event.sentence:
             return
-        elapsed_s = event.time - self._started
+        elapsed_s = event.time - self.started
         # As it is now: pytest puts another one there for each test.
         stream = sys.stderr
         print(self._look.line(elapsed_s, event), file=stream, flush=True)

@@ -13,6 +13,7 @@ from lab.watch.view import LabView
 
 HEADING, PLAIN, GOOD, BAD, SOFT = "1", "", "32", "31", "2"
 """SGR parameters (ECMA-48 8.3.117)."""
+_REAL = "real"
 _GONE = "failed", "lost", "way home down"
 
 
@@ -42,11 +43,20 @@ def head(view: LabView) -> list[StyledLine]:
     clock = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(view.now)) if view.now else "unknown"
     lines = [
         StyledLine(
-            f"{view.name}{fault}: up {span(view.up_s)}, {view.engine}, {view.clock} clock", HEADING
+            f"{view.name}{fault}: up {span(view.up_s)}{_by_own_clock(view)}, {view.engine}, "
+            f"{view.clock} clock",
+            HEADING,
         ),
         StyledLine(f"lab's time {clock}; {view.run_dir}", SOFT),
     ]
     return [*lines, StyledLine(view.problem, BAD)] if view.problem else lines
+
+
+def _by_own_clock(view: LabView) -> str:
+    """How long a lab has been up by its own clock, where that does not go as ours does."""
+    if view.clock == _REAL or not (view.now and view.started):
+        return ""
+    return f", {span(view.now - view.started)} by its own clock"
 
 
 def body(view: LabView) -> list[StyledLine]:
@@ -75,13 +85,9 @@ def events(seen: Iterable[EventSeen], origin: float) -> list[StyledLine]:
     ]
 
 
-def origin(view: LabView) -> float:
-    return view.events[0].time if view.events else 0.0
-
-
 def whole(view: LabView, width: int, most_events: int) -> list[StyledLine]:
     """All of it, for ``--once``."""
-    last = events(view.events, origin(view))[-most_events:]
+    last = events(view.events, view.started)[-most_events:]
     tail = [StyledLine("Events", HEADING), *last] if last else []
     lines = [*head(view), *body(view), *tail]
     return [StyledLine(fit(line.text, width), line.style) for line in lines]
@@ -129,6 +135,11 @@ def _open_service(seen: Sequence[EventSeen]) -> list[EventSeen]:
 def _sas(view: LabView) -> Iterator[StyledLine]:
     for node in view.nodes:
         for sa in node.sas:
+            if not sa.ciphers:
+                yield StyledLine(
+                    f"  {node.node}: {sa.source} > {sa.destination} {sa.spi}: keys to come"
+                )
+                continue
             rekey = "" if sa.rekey_in_s is None else f", new keys in {span(sa.rekey_in_s)}"
             udp = ", in UDP 4500" if sa.by_udp else ""
             yield StyledLine(

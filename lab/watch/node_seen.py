@@ -40,6 +40,7 @@ class SaSeen:
     """Hexadecimal: ``0xcb70dbf7``."""
     mode: str
     ciphers: str
+    """Empty while the two ends agree on keys: only the SPI is there (RFC 2367 1.4, larval)."""
     age_s: float
     """By the node's clock."""
     rekey_in_s: float | None

@@ -138,7 +138,7 @@ class WatchScreen:
             more = f"  {len(top) - room + 1} lines more: a higher terminal, or lab watch --once"
             top = [*top[: room - 1], StyledLine(more, SOFT)]
         self._page = max(1, height - 2 - len(top))
-        told = lines.events(self._told.events, lines.origin(self._view))
+        told = lines.events(self._told.events, self._view.started)
         last = len(told) - self._back
         seen = told[max(0, last - self._page) : last]
         back = f"Events ({self._back} more below)" if self._back else "Events"

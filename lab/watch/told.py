@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import codec
-from lab.record.event import Event, known_kinds
+from lab.record.event import Event, LabUp, known_kinds
 from lab.record.story import EVENTS
 
 _DECLARES = "lab.verify.case"
@@ -17,6 +17,7 @@ _DECLARES = "lab.verify.case"
 MOST_EVENTS = 5000
 """Of which are kept: a year of a lab is no reason for a gigabyte here."""
 _QUIET = {"terminal-said", "modem-said"}
+_BEGAN = LabUp.kind()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,8 @@ class ToldSoFar:
     run_dir: Path
     events: list[EventSeen] = field(default_factory=list)
     calls: dict[int, CallSeen] = field(default_factory=dict)
+    origin: float = 0.0
+    """From where the story counts: the lab's start, or the first event of a lab that has not told it."""
     _place: int = 0
     _kinds: dict[str, type[Event]] = field(default_factory=dict)
 
@@ -90,6 +93,9 @@ class ToldSoFar:
             time = float(fields["time"])
         except (KeyError, TypeError, ValueError):
             return
+        self.origin = self.origin or time
+        if name == _BEGAN:
+            self.origin = float(fields.get("started") or self.origin)
         self._take_call(name, time, fields)
         if name in _QUIET:
             return

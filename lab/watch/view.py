@@ -36,6 +36,8 @@ class LabView:
     run_dir: str
     up_s: float
     """By this machine's clock."""
+    started: float
+    """By the lab's clock: from where the story counts; 0 if the lab has told nothing yet."""
     now: float
     """By the lab's clock, seconds since 1970; 0 if no node answered."""
     ways: tuple[dict[str, Any], ...]
@@ -71,6 +73,7 @@ def take(entry: Entry, told: ToldSoFar) -> LabView:
     return LabView(
         name=entry.name, topology=entry.topology, fault=str(seen["fault"]), engine=entry.engine,
         clock=entry.clock, run_dir=entry.run_dir, up_s=round(time.time() - entry.started, 1),
+        started=told.origin,
         now=max((node.clock for node in nodes), default=0.0), ways=tuple(seen["ways"]),
         nodes=tuple(nodes), not_asked=max(0, len(wanted) - MOST_NODES),
         calls=tuple(told.standing_calls), events=tuple(told.events), problem=problem,

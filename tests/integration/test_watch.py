@@ -7,10 +7,13 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pexpect
 import pytest
 
+from lab.cli.watch import EVENTS_ONCE
+from lab.run.standing import LOG
 from tests.integration.users import User
 
 pytestmark = pytest.mark.kernel
@@ -157,7 +160,7 @@ def packets(glass: Glass) -> int:
     )
 
 
-@pytest.mark.parametrize("how", ["^C", "SIGTERM", "SIGHUP", "a mistake of ours"])
+@pytest.mark.parametrize("how", ["q", "^C", "SIGINT", "SIGTERM", "SIGHUP", "a mistake of ours"])
 def test_the_terminal_is_left_as_it_was(user: User, standing: str, how: str) -> None:
     env = {**user.env, "PS1": "$ ", "TERM": "xterm"}
     if how == "a mistake of ours":
@@ -182,17 +185,21 @@ def test_the_terminal_is_left_as_it_was(user: User, standing: str, how: str) -> 
             shell.expect_exact(b"\x1b[?1049h")
         else:
             shell.expect(FOOT)
-        if how == "^C":
-            shell.send(b"\x03")
+        if how in TYPED:
+            shell.send(TYPED[how])
         elif how.startswith("SIG"):
             (pid,) = [int(each) for each in children(shell.pid or 0)]
             os.kill(pid, getattr(signal, how))
         shell.expect_exact(b"\x1b[?25h\x1b[?1049l")
-        shell.expect_exact({"a mistake of ours": b"status 4"}.get(how, b"status 130"))
+        status = {"q": b"status 0", "a mistake of ours": b"status 4"}
+        shell.expect_exact(status.get(how, b"status 130"))
         shell.expect_exact(b"same")
     finally:
         (user.home / "sitecustomize.py").unlink(missing_ok=True)
         shell.close(force=True)
+
+
+TYPED = {"q": b"q", "^C": b"\x03"}
 
 
 def children(pid: int) -> list[str]:
@@ -237,6 +244,60 @@ def test_once_and_json_are_for_scripts(user: User, standing: str) -> None:
     piped = user.lab("watch", standing)
     assert piped.returncode == 2
     assert b"lab watch --once" in piped.stderr
+
+
+def test_times_are_those_of_the_story(user: User, standing: str) -> None:
+    """Of a real clock, on which building a lab takes a while: both count from the run's start."""
+    done = user.lab("watch", standing, "--json")
+    run_dir = Path(json.loads(done.stdout)["run_dir"])
+    story = re.findall(r"^ *(\d+\.\d{3}) s  (.*)$", (run_dir / LOG).read_text(), re.MULTILINE)
+    once = user.lab("watch", standing, "--once").stdout.decode()
+    seen = re.findall(r"^ *(\d+\.\d{3}) s  (.*)$", once, re.MULTILINE)
+    assert len(story) > 3
+    assert seen == story[-len(seen) :]
+    assert len(seen) == min(len(story), EVENTS_ONCE)
+    # The first event is not where the clock starts.
+    assert float(story[0][0]) > 0
+
+
+def test_a_lab_by_a_virtual_clock_is_watched_while_it_runs_ahead(user: User) -> None:
+    with user.standing("vpn-nat", "--clock", "virtual") as name:
+        terminal = watching(user, name, "--every", "0.5")
+        try:
+            ages = []
+            for _ in range(3):
+                glass = next_screen(terminal)
+                assert "Ways home" in glass.text
+                found = re.match(
+                    rf"{name}: up \d+:\d\d, ((?:\d+:)?\d+:\d\d) by its own clock, uml, virtual clock$",
+                    glass.text[0],
+                )
+                assert found, glass.text[0]
+                ages.append(in_seconds(found[1]))
+                terminal.send(b"r")
+            # An idle lab goes through its timers: hours in the seconds of this test, and never back.
+            assert ages == sorted(ages)
+            # PPP stands since the first second of the lab.
+            (ppp,) = [
+                re.search(r"  PPP  hmc: .*, for (\S+)$", t) for t in glass.text if "  PPP  hmc" in t
+            ]
+            assert ppp
+            assert 0 <= ages[-1] - in_seconds(ppp[1]) <= 2
+            assert any("  PPP      hmc is " in line for line in glass.text)
+            terminal.send(b"q")
+            terminal.expect(pexpect.EOF)
+            terminal.wait()
+            assert terminal.exitstatus == 0
+        finally:
+            terminal.close(force=True)
+
+
+def in_seconds(told: str) -> int:
+    """Of ``0:12`` or ``26:00:00``."""
+    seconds = 0
+    for part in told.split(":"):
+        seconds = seconds * 60 + int(part)
+    return seconds
 
 
 def test_nobody_to_watch(user: User) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ EVENTS = tuple(
 )  # fmt: skip
 VIEW = LabView(
     name="vpn-nat", topology="vpn-nat", fault="wrong-psk", engine="uml", clock="real", run_dir="/nowhere",
-    up_s=3700.0, now=CLOCK, not_asked=2, calls=(), problem="",
+    up_s=3700.0, started=EVENTS[0].time - 0.8, now=CLOCK, not_asked=2, calls=(), problem="",
     ways=(
         {"agent": "hmc", "modems": [], "state": "way home up, 10.254.1.2 on ppp0", "ways": {"vpn": "up"}},
         {"agent": "hmc-b", "modems": [], "state": "way home down", "ways": {"vpn": "failed"}},
@@ -71,6 +72,35 @@ def test_the_state_comes_first_and_the_last_events_at_the_bottom() -> None:
     assert "  hmc: allow-F-07-1 (F-07) 3 packets, 208 bytes" in text
     assert text[-2].endswith("event 39")
     assert "q leave" in text[-1]
+
+
+def test_of_a_virtual_clock_both_times_are_told() -> None:
+    """A day of such a lab is a minute here."""
+    virtual = replace(VIEW, clock="virtual", started=CLOCK - 2 * 86400)
+    assert lines.head(virtual)[0].text == (
+        "vpn-nat with fault wrong-psk: up 61:40, 48:00:00 by its own clock, uml, virtual clock"
+    )
+    silent = replace(virtual, now=0.0)
+    assert lines.head(silent)[0].text.endswith(": up 61:40, uml, virtual clock")
+
+
+def test_an_sa_without_keys_is_told_as_one() -> None:
+    node = parse("hmc", answer(states=LARVAL))
+    (line,) = [t.text for t in lines.body(replace(VIEW, nodes=(node,))) if "0xc87eb325" in t.text]
+    assert line == "  hmc: 129.42.160.16 > 192.168.10.10 0xc87eb325: keys to come"
+
+
+LARVAL = """\
+src 129.42.160.16 dst 192.168.10.10
+\tproto esp spi 0xc87eb325(3363746597) reqid 1(0x00000001) mode tunnel
+\treplay-window 0 seq 0x00000000
+\tlifetime config:
+\t  expire add: soft 0(sec), hard 165(sec)
+\tlifetime current:
+\t  0(bytes), 0(packets)
+\t  add 2026-11-30 17:30:00 use -
+"""
+"""What charon has asked for an SPI, and not given keys yet."""
 
 
 def test_a_low_window_says_what_it_leaves_out_and_keeps_a_few_events() -> None:
@@ -144,6 +174,7 @@ def test_without_colours_there_are_none() -> None:
 def test_once_has_all_of_it(tmp_path: Path) -> None:
     text = [line.text for line in lines.whole(VIEW, 1000, 5)]
 
-    assert text[-5:] == [f"{n:10.3f} s  probe    event {n}" for n in range(35, 40)]
+    # From the start of the lab, as its story: not from the first event.
+    assert text[-5:] == [f"{n + 0.8:10.3f} s  probe    event {n}" for n in range(35, 40)]
     assert "  not asked: 2 nodes more" in text
     assert VIEW.as_json()["events"][-1]["text"] == "event 39"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lab.record.cause import IkeCause, PppCause
 from lab.record.event import IkeFailed, LabUp, PppDown, PppUp, WayFailed, WayUp
 from lab.record.story import EVENTS, Story
@@ -106,3 +108,30 @@ def test_what_the_lab_ends_itself_is_no_failure_to_tell(tmp_path: Path) -> None:
     told.read_on()
 
     assert [e.kind for e in told.events] == ["ppp-up"]
+
+
+def test_times_count_from_where_the_story_counts(tmp_path: Path) -> None:
+    story = Story(tmp_path, silent=True)
+    told = ToldSoFar(tmp_path)
+    assert told.origin == 0.0
+    story.tell(WayUp(source="hmc", way="vpn", time=story.started + 5))
+    told.read_on()
+    assert told.origin == story.started + 5
+    story.tell(LabUp(topology="vpn", nodes=("hmc",), started=story.started))
+    story.tell(WayUp(source="hmc", way="vpn"))
+    told.read_on()
+    assert told.origin == story.started
+
+
+def test_times_count_on_after_the_first_events_have_been_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.watch.told.MOST_EVENTS", 2)
+    story = Story(tmp_path, silent=True)
+    # As an earlier version tells it.
+    for number in range(5):
+        story.tell(LabUp(topology="vpn", nodes=("hmc",), time=story.started + number))
+    told = ToldSoFar(tmp_path)
+    told.read_on()
+    assert [each.time - story.started for each in told.events] == pytest.approx([3, 4])
+    assert told.origin == story.started
