@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from lab.record.event import Event
 
+LEDGER = "agent-ledger.jsonl"
+"""What the lab's own agent says of itself, beside its log: shown, and no proof of anything."""
+
 
 class LifeBegun(
     Event,

@@ -20,7 +20,7 @@ from lab.inside.running import RunningLab
 from lab.inside.way_desk import WayDesk
 from lab.life import own_agent
 from lab.life.dozing import Dozing, dozing
-from lab.life.events import LifeBegun, LifeEnded
+from lab.life.events import LEDGER, LifeBegun, LifeEnded
 from lab.life.machine import Hardware
 from lab.life.program import AgentProgram
 from lab.life.script import Deed, Script
@@ -30,8 +30,6 @@ from lab.linux import idling
 SCRIPT_FILE = "keys/script.json"
 """In the run directory: what is to happen."""
 FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
-LEDGER = "agent-ledger.jsonl"
-"""What the lab's own agent says of itself, beside its log: shown, and no proof of anything."""
 
 
 def run(lab: RunningLab, node: str, command: str, cwd: str) -> int:

@@ -20,7 +20,7 @@ MOST_LOG_BYTES = 24_000
 MOST_LOGS_BYTES = 400_000
 """Of all logs of a report."""
 MOST_EVENTS = 300
-_TOLD = ("event", "log", "ledger", "fault")
+_TOLD = ("event", "script", "log", "ledger", "fault")
 """Kinds of entries of a timeline."""
 _LOGS = ("*/*.log", "*/syslog", "*.log")
 
@@ -221,6 +221,6 @@ def story(material: Material) -> Markup:
         "story-table", "Events, logs and the servers' ledger in one order", columns, rows
     )
     if rest := len(found) - len(rows):
-        told = f"{count(rest, 'event')} more are in {timeline.TIMELINE}, with all packets."
+        told = f"{count(rest, 'event')} more are in {timeline.TIMELINE}, with all else."
         content = join([content, fill('<p class="left-out">{told}</p>', told=told)])
     return section("story", "What happened", content)

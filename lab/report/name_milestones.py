@@ -46,6 +46,8 @@ class _Names:
     def __init__(self) -> None:
         self._outcomes: dict[str, str] = {}
         self._waiting: dict[str, _PassedOn] = {}
+        self._troubles: set[str] = set()
+        """What was told since a name's answer was last a good one."""
         self._type = ""
         """Of the record that was asked for last."""
 
@@ -55,7 +57,9 @@ class _Names:
         elif found := _FORWARDED.match(line.text):
             self._waiting.setdefault(found[1], _PassedOn(line)).types.add(self._type)
         elif _TROUBLE.search(line.text):
-            yield line
+            if line.text not in self._troubles:
+                yield line
+            self._troubles.add(line.text)
         elif found := _ANSWER.match(line.text):
             bad = _BAD.match(found[2])
             if self._answered(found[1], bad[0] if bad else _GOOD):
@@ -75,6 +79,8 @@ class _Names:
         if name == _NAMELESS:
             self._waiting.clear()
         self._waiting.pop(name, None)
+        if outcome == _GOOD:
+            self._troubles.clear()
         return self._turned(name, outcome)
 
     def _silent(self, name: str) -> Iterator[Milestone]:

@@ -1,7 +1,7 @@
 """``timeline.jsonl``: all that happened in a run, one line each, by the lab's clock. Judges nothing.
 
 Its sources hold no secrets (docs/rundir.md), and nothing of a packet's content comes here but names of
-messages; so nor does this file.
+messages; so nor does this file. A life (``lab life``) is told without packets, and with what its agent noted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lab import codec
 from lab.paths import write_whole
 from lab.record import story
 from lab.record.event import LAB, Event, known_kinds
-from lab.report import crossing, milestones
+from lab.report import crossing, life_lines, milestones
 from lab.topology.model import Role
 
 if TYPE_CHECKING:
@@ -47,11 +47,14 @@ def read(run_dir: Path) -> list[Entry]:
 
 def entries(case: Case, result: Result) -> list[Entry]:
     """Everything, in order of time; of what came at the same time, causes before what tells of them."""
+    told = [*_told(case)]
+    lived = life_lines.is_life(told)
     found = [
         *_fault(case, result),
-        *_packets(case),
+        *(() if lived else _packets(case)),
         *_logs(case),
-        *_events(case),
+        *_events(case, told),
+        *(_agent(case, told) if lived else ()),
         *_ledger(case),
         *_findings(case, result),
     ]
@@ -86,15 +89,22 @@ def _logs(case: Case) -> Iterator[Entry]:
         yield _entry(each.time, "log", each.node, each.text, program=each.program)
 
 
-def _events(case: Case) -> Iterator[Entry]:
+def _told(case: Case) -> Iterator[Entry]:
+    """The events as they were written down."""
     path = case.run_dir / story.EVENTS
-    kinds = known_kinds()
     for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             fields = json.loads(line)
-            time, source, name = float(fields["time"]), str(fields["source"]), str(fields["kind"])
+            known = {"time": float(fields["time"]), "source": str(fields["source"])}
+            yield {**fields, **known, "kind": str(fields["kind"])}
         except (KeyError, TypeError, ValueError):
             continue  # Cut off: the run was killed.
+
+
+def _events(case: Case, told: Iterable[Entry]) -> Iterator[Entry]:
+    kinds = known_kinds()
+    for fields in told:
+        time, source, name = fields["time"], fields["source"], fields["kind"]
         if name == _TOLD_BY_LEDGER and case.record.ledger:
             continue
         if name in _SAID:
@@ -103,7 +113,14 @@ def _events(case: Case) -> Iterator[Entry]:
             continue
         kind = kinds.get(name)
         topic = "fault" if kind is not None and kind.topic == "fault" else "event"
+        topic = "script" if name in life_lines.SCRIPTED else topic
         yield _entry(time, topic, source, _sentence(kind, fields), event=name)
+
+
+def _agent(case: Case, told: Iterable[Entry]) -> Iterator[Entry]:
+    for each in life_lines.of_agent(case.run_dir, told):
+        text = _listed(each.event, each.fields)
+        yield _entry(each.time, "agent", each.node, text, event=each.event)
 
 
 def _sentence(kind: type[Event] | None, fields: Entry) -> str:
@@ -117,12 +134,17 @@ def _sentence(kind: type[Event] | None, fields: Entry) -> str:
             told = ""  # Of another version.
         if told:
             return str(told)
+    return _listed(fields["kind"], own)
+
+
+def _listed(event: str, fields: Entry) -> str:
+    """The name of an event, and its fields."""
     rest = (
         f"{name} {_plain(value)}"
-        for name, value in own.items()
+        for name, value in fields.items()
         if name not in ("time", "source") and value not in ("", None, [])
     )
-    return ", ".join([str(fields["kind"]).replace("-", " "), *rest])
+    return ", ".join([event.replace("-", " "), *rest])
 
 
 def _plain(value: object) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from lab.life import own_agent
+from lab.life.events import LEDGER
+from lab.report import timeline
 from tests.integration.labs import ROOT, SYSTEM_PYTHON, lab
 
 pytestmark = pytest.mark.kernel
@@ -67,6 +69,75 @@ def test_a_week(week: Lived) -> None:
     assert (week.run_dir / "report.txt").read_text() == week.stdout
 
 
+SHORT = """\
+schema: 1
+summary: Two days with an outage, and a clock that leaps
+topology: two-sites
+lasts: 2d
+events:
+  - { at: 6h, do: problem, code: B7006971 }
+  - { at: 10h, do: outage, of: fw-inet, for: 2h }
+  - { at: 20h, do: clock, by: 3d }
+  - { at: 30h, do: problem, code: B7006971 }
+"""
+
+
+def test_a_life_has_a_timeline_by_one_clock_without_packets(tmp_path: Path) -> None:
+    script = tmp_path / "short.yaml"
+    script.write_text(SHORT)
+    short = Lived(tmp_path, "--script", os.fspath(script))
+    assert short.status == 0, short.stdout + short.stderr
+    found = timeline.read(short.run_dir)
+    times = [each["time"] for each in found]
+    assert times == sorted(times)
+    assert all({"time", "kind", "source", "text"} <= each.keys() for each in found)
+    assert {"event", "script", "agent", "ledger", "finding"} <= {each["kind"] for each in found}
+    assert "packet" not in {each["kind"] for each in found}
+    assert (short.run_dir / timeline.TIMELINE).stat().st_size < 500_000
+
+    begun = next(each["time"] for each in found if each.get("event") == "life-begun")
+    scripted = [
+        (round((each["time"] - begun) / 3600, 1), each["text"].partition(": ")[2])
+        for each in found
+        if each["kind"] == "script"
+    ]
+    assert scripted == [
+        (6.0, "problem life problem 1"),
+        (10.0, "outage fw-inet"),
+        (12.0, "fw-inet is back"),
+        (20.0, "clock by +259200 s"),
+        (30.0, "problem life problem 2"),
+    ]
+    # All that the agent noted, in its order; what it says to have sent stands after what IBM's servers got,
+    # also once its own clock is days ahead.
+    lines = (short.run_dir / "logs/hmc" / LEDGER).read_text().splitlines()
+    noted = [json.loads(line) for line in lines]
+    own = [each for each in found if each["kind"] == "agent"]
+    assert sorted(e["event"] for e in noted) == sorted(e["event"] for e in own)
+    assert noted[-1]["time"] - own[-1]["time"] == pytest.approx(3 * 86400, abs=1)
+    for number, after_h in ((1, 6), (2, 30)):
+        started = begun + after_h * 3600
+        (got,) = [
+            each["time"]
+            for each in found
+            if each["kind"] == "ledger" and each["text"].startswith("service: problem: ")
+            and 0 <= each["time"] - started < 3600
+        ]  # fmt: skip
+        (sent,) = [
+            each["time"]
+            for each in own
+            if each["event"] == "acknowledged" and "kind problem," in each["text"]
+            and 0 <= each["time"] - started < 3600
+        ]  # fmt: skip
+        assert 0 <= sent - got < 5, number
+
+
+def test_of_a_users_agent_the_timeline_has_what_others_saw(careless: Lived) -> None:
+    kinds = {each["kind"] for each in timeline.read(careless.run_dir)}
+    assert {"script", "ledger", "finding"} <= kinds
+    assert not kinds & {"agent", "packet"}
+
+
 def test_ibm_knows_whom_to_call(week: Lived) -> None:
     """S1 Table 1."""
     with contextlib.closing(sqlite3.connect(week.run_dir / "logs/sdc/receiver.sqlite")) as store:
@@ -100,6 +171,7 @@ def test_a_year(tmp_path: Path) -> None:
     lines = (year.run_dir / "logs/hmc/agent-ledger.jsonl").read_text().splitlines()
     ahead_s = json.loads(lines[-1])["time"] - year.life["ended"]
     assert ahead_s == pytest.approx(3 * 86400, abs=60)
+    assert (year.run_dir / timeline.TIMELINE).stat().st_size < 4_000_000
 
 
 def test_what_an_agent_does_wrong_is_told(careless: Lived) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import pytest
 
 from lab import report
-from lab.report import milestones, opening_words, timeline
+from lab.life.events import LEDGER, LifeBegun, LifeHappened, LifePassed
+from lab.record.story import Story
+from lab.report import life_lines, milestones, opening_words, timeline
 from lab.report.timeline import Entry
 from lab.secret import Secret
 from lab.verify.case import Case
@@ -277,7 +281,72 @@ def test_a_server_that_stays_silent_is_told_once_a_name(tmp_path: Path) -> None:
 
 def test_trouble_with_a_server_is_told(tmp_path: Path) -> None:
     text = "nameserver 203.0.113.54 refused to do a recursive query"
-    assert names_told(tmp_path, text) == [f"0 {text}"]
+    other = "failed to send packet: Operation not permitted"
+    assert names_told(tmp_path, text, other, text, other) == [f"0 {text}", f"1 {other}"]
+    good = (*asked("a.test"), "reply a.test is 129.42.160.48")
+    assert names_told(tmp_path, text, *good, text) == [f"0 {text}", f"4 {text}"]
+
+
+def a_life(run_dir: RunDir) -> Path:
+    """A recorded run with what a life leaves beside it."""
+    path = run_dir("direct")
+    story = Story(path, silent=True)
+    at = story.started
+    begun = LifeBegun(source="hmc", program="the lab's own agent", own=True, lasts_s=9e4, time=at)
+    story.tell(begun)
+    story.tell(LifeHappened(source="firewall", deed="outage", subject="fw-inet", time=at + 10))
+    story.tell(LifePassed(source="firewall", subject="fw-inet", time=at + 20))
+    story.tell(LifeHappened(source="hmc", deed="clock", subject="by +5 s", by_s=5, time=at + 30))
+    noted = [
+        {"time": at + 5, "event": "queued", "report": "heartbeat-1", "kind": "heartbeat"},
+        {"time": at + 40, "event": "acknowledged", "report": "heartbeat-1", "way": "internet"},
+    ]
+    ledger = path / "logs" / "hmc" / LEDGER
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    ledger.write_text("".join(f"{json.dumps(each)}\n" for each in noted) + '{"time": 17')
+    return path
+
+
+def test_a_life_is_told_with_its_script_and_its_agent_and_without_packets(run_dir: RunDir) -> None:
+    path = a_life(run_dir)
+    found = written(path)
+    assert {each["kind"] for each in found} == {"event", "script", "agent", "ledger", "finding"}
+    begun = next(each["time"] for each in found if each.get("event") == "life-begun")
+    own = [each for each in found if each["kind"] in ("script", "agent")]
+    assert [(round(e["time"] - begun, 3), e["kind"], e["source"], e["text"]) for e in own] == [
+        (5, "agent", "hmc", "queued, report heartbeat-1, kind heartbeat"),
+        (10, "script", "firewall", "firewall: outage fw-inet"),
+        (20, "script", "firewall", "firewall: fw-inet is back"),
+        (30, "script", "hmc", "hmc: clock by +5 s"),
+        # By the lab's clock, and not by the agent's, which is ahead by now.
+        (35, "agent", "hmc", "acknowledged, report heartbeat-1, way internet"),
+    ]
+    # Without such an event it is a run, and what is in the ledger's place is nobody's.
+    other = run_dir("direct-snat")
+    (other / "logs" / "hmc").mkdir(parents=True, exist_ok=True)
+    shutil.copy(path / "logs" / "hmc" / LEDGER, other / "logs" / "hmc" / LEDGER)
+    assert (
+        {"packet"} < {e["kind"] for e in written(other)} <= {"event", "packet", "ledger", "finding"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("leaps", "told", "was"),
+    [
+        ([], [1, 2, 3], [1, 2, 3]),
+        ([(10, 5)], [1, 9, 15, 16, 30], [1, 9, 10, 11, 25]),
+        ([(10, 5), (20, 100)], [9, 15, 24, 125], [9, 10, 19, 20]),
+        # Backwards a time comes twice: the second time it is before a line that came earlier.
+        ([(10, -5)], [1, 9, 6, 9, 20], [1, 9, 11, 14, 25]),
+        ([(10, 5), (20, -5)], [9, 15, 24, 20, 30], [9, 10, 19, 20, 30]),
+        # The agent's program takes the leap in a moment later than it was told.
+        ([(10, 500)], [9, 10.5, 511], [9, 10.5, 11]),
+    ],
+)
+def test_the_time_of_an_agent_whose_clock_leaps_is_the_labs(
+    leaps: list[tuple[float, float]], told: list[float], was: list[float]
+) -> None:
+    assert [*life_lines.by_the_labs_clock(told, leaps)] == was
 
 
 def test_fault_and_findings_are_there(run_dir: RunDir) -> None:
