@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TypeVar
 
 from lab.compare import wires
 from lab.compare.told import ToldThing
 from lab.compare.traits import Group, RunTraits
+from lab.compare.wires import WireTraits
 from lab.names import all_of
 
 K = TypeVar("K")
@@ -50,7 +51,12 @@ class RunDifference:
 
 
 def find(first: RunTraits, second: RunTraits) -> tuple[RunDifference, ...]:
-    """All differences, in the order of ``ABOUT``; no sentence twice."""
+    """All differences, in the order of ``ABOUT``; no sentence twice.
+
+    What could not be read of a run is not told as what the other run has beside it.
+    """
+    if first.lacking or second.lacking:
+        first, second = _read_of_both(first, second), _read_of_both(second, first)
     found = [
         *_of_facts(first.facts, second.facts),
         *_of_aspects(first.aspects, second.aspects),
@@ -64,6 +70,22 @@ def find(first: RunTraits, second: RunTraits) -> tuple[RunDifference, ...]:
     once = {each.sentence: each for each in reversed(found)}
     kept = [each for each in found if once[each.sentence] is each]
     return tuple(sorted(kept, key=lambda each: ABOUT.index(each.about)))
+
+
+def _read_of_both(run: RunTraits, other: RunTraits) -> RunTraits:
+    """The traits of a run without those of a file that the other run has not."""
+    abouts = {about for about, _ in other.facts}
+    # Events say what of the packets is a trial of the lab's, and when the run itself was over.
+    packets = other.wires.protocols and bool(run.told) == bool(other.told)
+    return replace(
+        run,
+        facts={group: fact for group, fact in run.facts.items() if group[0] in abouts},
+        nodes=run.nodes if other.nodes else {},
+        things=run.things if other.things else {},
+        tried=run.tried if other.tried else {},
+        told=run.told if other.told else {},
+        wires=run.wires if packets else WireTraits(),
+    )
 
 
 def _of_facts(first: dict[Group, str], second: dict[Group, str]) -> Iterator[RunDifference]:
@@ -108,7 +130,7 @@ def _of_nodes(
                 second=all_of(come),
             )
         else:
-            more = ([f"{name} at {all_of(own)}"] if own else [] for own in (gone, come))
+            more = ([f"{name}'s {_addresses(own)}"] if own else [] for own in (gone, come))
             yield from _only("addresses", name, *more)
 
 
@@ -116,6 +138,10 @@ def _of_things(first: dict[str, set[str]], second: dict[str, set[str]]) -> Itera
     for about in _groups(first, second):
         one, other = (things.get(about, set[str]()) for things in (first, second))
         yield from _only(about, "", sorted(one - other), sorted(other - one))
+
+
+def _addresses(addresses: list[str]) -> str:
+    return f"address{'' if len(addresses) == 1 else 'es'} {all_of(addresses)}"
 
 
 def _only(

@@ -142,18 +142,22 @@ def _conversations(
 ) -> Iterator[str]:
     """Who speaks what with whom in one run alone; what each says is no news then."""
     spoken: dict[Pair, list[str]] = {}
+    ports: dict[Pair, list[str]] = {}
     both: set[Pair] = set()
     for name, near, far in one:
         if (name, near, far) in other:
             continue
+        (near, _), (far, port) = _split(near), _split(far)
         pair = (far, near) if (far, near) in spoken else (near, far)
         both |= {pair} if pair != (near, far) else set()
-        names = spoken.setdefault(pair, [])
-        names += [name] if name not in names else []
+        spoken.setdefault(pair, []).append(name)
+        ports.setdefault(pair, []).extend([port] if port else [])
     for (near, far), names in spoken.items():
         how = "with each other" if (near, far) in both else f"to {far}"
         whom = f"{near} and {far}" if (near, far) in both else near
-        yield f"{whom} spoke {all_of(names)} {how}"
+        at = all_of(sorted(dict.fromkeys(ports[near, far]), key=int))
+        what = all_of(list(dict.fromkeys(names)))
+        yield f"{whom} spoke {what}{f' (UDP {at})' if at else ''} {how}"
 
 
 def _connections(

@@ -83,6 +83,6 @@ class Dialled(
 
 def dial_outcome(result: str, rate_bit_s: int, cause: str, command: str) -> str:
     """What became of a call, in words that do not hang on time."""
-    rate = f"at {rate_bit_s} bit/s" if rate_bit_s else ""
+    rate = f"at {rate_bit_s} bit/s" if rate_bit_s and str(rate_bit_s) not in result else ""
     refused = f"the modem did not take {command}" if command else ""
     return ", ".join(filter(None, (f"{result or 'no result'} {rate}".strip(), cause, refused)))

@@ -269,6 +269,23 @@ def test_what_cannot_be_compared_is_no_sameness(
     assert "differ in nothing that can be compared" in told.out
 
 
+@pytest.mark.parametrize(
+    "name", ["record.json", "verdict.json", "events.jsonl", "keys/model.json", "wire"]
+)
+def test_what_one_run_lacks_is_no_difference(run_dir: RunDir, name: str) -> None:
+    first = run_dir("direct")
+    second = copy(first)
+    if name == "wire":
+        for path in (second / name).glob("*.pcapng"):
+            path.unlink()
+    else:
+        (second / name).unlink()
+    shown = [traits.of(KeptRun.read(path)) for path in (first, second)]
+    assert shown[1].lacking
+    assert [each.sentence for each in differences.find(*shown)] == []
+    assert [each.sentence for each in differences.find(*reversed(shown))] == []
+
+
 def test_a_difference_is_a_sentence() -> None:
     one = RunDifference(
         about="events", what="what hmc told", first="", second="hmc left", only=True
