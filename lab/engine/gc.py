@@ -92,7 +92,7 @@ def _leftovers(run_dir: Path) -> Iterator[str]:
     spool = run_dir / "wire" / pcapng.SPOOL
     if spool.exists():
         try:
-            pcapng.convert(spool)
+            pcapng.convert_once(spool)
             yield f"{spool}: its packets are in {spool.parent} now, a file a wire"
         except (LabError, struct.error, ValueError):
             # It was killed before it had captured anything.

@@ -266,7 +266,7 @@ class Run:
         if not spool.exists():
             return
         try:
-            pcapng.convert(spool)
+            pcapng.convert_once(spool)
         except OSError as error:
             raise PrerequisiteError(
                 f"the captures cannot be written to {spool.parent}: {error.strerror}",

@@ -9,6 +9,7 @@ guest's death, on the host. Nothing here captures, and nothing here looks into a
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import struct
 from collections.abc import Mapping
@@ -108,6 +109,23 @@ def convert(spool: Path) -> dict[str, int]:
             target.unfinished.replace(target.path)
     spool.unlink()
     return {segment: target.count for segment, target in targets.items()}
+
+
+def convert_once(spool: Path) -> None:
+    """Convert a spool that several processes may want to convert: the later ones wait, and find it done.
+
+    Whoever takes a standing lab down is one, and the lab's supervisor is another.
+    """
+    try:
+        source = spool.open("rb")
+    except FileNotFoundError:
+        return
+    with source:
+        # Where a file system has no locks, nobody can wait.
+        with contextlib.suppress(OSError):
+            fcntl.flock(source, fcntl.LOCK_EX)
+        if spool.exists():
+            convert(spool)
 
 
 def _read_header(source: FileIO, spool: Path) -> dict[int, str]:

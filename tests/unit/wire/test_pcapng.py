@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import struct
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ from scapy.utils import RawPcapNgReader
 
 from lab.errors import LabError
 from lab.linux import process
+from lab.wait import wait_until
 from lab.wire import decode, pcapng
 
 START_NS = 1_700_000_000_123_456_789
@@ -136,6 +139,29 @@ def test_a_disk_that_is_full_leaves_the_spool_and_nothing_half(
 
 
 @pytest.mark.skipif(not shutil.which("capinfos"), reason="capinfos (tshark) is not installed")
+def test_of_two_that_convert_a_spool_the_later_one_waits_and_finds_it_done(tmp_path: Path) -> None:
+    """Who takes a standing lab down may be there before the lab's supervisor is done."""
+    spool = spool_of(tmp_path, ring_block(FRAMES), pcapng.spool_trailer(0))
+    inode = spool.stat().st_ino
+
+    def waits() -> bool:
+        lines = Path("/proc/locks").read_text().splitlines()
+        return any("->" in line and f":{inode} " in line for line in lines)
+
+    with ThreadPoolExecutor() as other, spool.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        later = other.submit(pcapng.convert_once, spool)
+        wait_until("the later one waits, or is done", lambda: waits() or later.done(), 60.0)
+        assert not later.done()
+        pcapng.convert(spool)
+        done = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+        fcntl.flock(held, fcntl.LOCK_UN)
+        later.result()
+
+    assert {path.name: path.stat().st_ino for path in tmp_path.iterdir()} == done
+    pcapng.convert_once(spool)
+
+
 def test_wireshark_reads_it_and_sees_what_was_lost(tmp_path: Path) -> None:
     pcapng.convert(spool_of(tmp_path, ring_block(FRAMES), pcapng.spool_trailer(3)))
     path = tmp_path / "fw-inet.pcapng"
