@@ -12,7 +12,7 @@ from heapq import merge
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.verify.premises import mac
-from lab.wire import decode, esp, l2tp, ppp
+from lab.wire import esp, l2tp, ppp
 from lab.wire.decode import Frame, Packet
 from lab.wire.l2tp import L2tpMessage
 from lab.wire.ppp import PppFrame
@@ -167,7 +167,7 @@ class _Unwrapped:
             if frame is None:
                 break
             inside = (*inside, "L2TP")
-            carried = decode.parse_ip(frame.body) if frame.protocol == ppp.IP else None
+            carried = frame.ip
             if carried is None:
                 break
             packet, inside, datagram, frame = carried, (*inside, "PPP"), None, None

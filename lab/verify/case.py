@@ -55,6 +55,7 @@ class Case(OnLines):
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
         super().__init__(topology, record, run_dir)
         self._esp: dict[str, list[EspSighting]] = {}
+        self._unsealed: dict[bytes, tuple[Sealed, Opened]] = {}
         self._packets: dict[tuple[str, ...], list[tuple[Frame, Packet]]] = {}
         self.views: dict[Any, Any] = {}
         """What ``once`` keeps."""
@@ -298,13 +299,9 @@ class Case(OnLines):
         return esp.open_sealed(sealed, self.keys)
 
     def esp_on(self, segment: str) -> list[EspSighting]:
-        """ESP on any wire, but what tries the fence; each is decrypted once."""
+        """ESP on any wire, but what tries the fence; each is decrypted once, on however many wires it is."""
         if segment not in self._esp:
-            self._esp[segment] = [
-                EspSighting(frame, sealed, self.open_esp(sealed), self.goes_to_ibm(packet))
-                for frame, packet in self.packets(segment)
-                if (sealed := esp.sealed(packet)) and packet.is_intact and not self.is_trial(packet)
-            ]
+            self._esp[segment] = inside_esp.on_wire(self, segment, self._unsealed)
         return self._esp[segment]
 
     def _is_borrowed(self, item: Inside) -> bool:

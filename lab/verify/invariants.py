@@ -215,6 +215,21 @@ def _protocol(packet: Packet) -> str:
     return known.get(packet.protocol, f"IP protocol {packet.protocol}")
 
 
+_AT_ONCE = 4096
+"""Frames: to join all of a run would take as much memory as the captures."""
+
+
+def _somewhere(
+    frames: list[Frame], credentials: list[tuple[str, bytes]]
+) -> list[tuple[str, bytes]]:
+    """Those of the credentials that some frame may have; many frames are searched at a time."""
+    found: set[bytes] = set()
+    for start in range(0, len(frames), _AT_ONCE):
+        several = b"\0".join(frame.data for frame in frames[start : start + _AT_ONCE])
+        found |= {value for _, value in credentials if value in several}
+    return [(name, value) for name, value in credentials if value in found]
+
+
 def check_g5(case: Case) -> Finding:
     """No credential in clear."""
     but = ", but for user names in the L2TP that is in clear (OUT-27)" if case.clear else ""
@@ -235,8 +250,7 @@ def check_g5(case: Case) -> Finding:
     accounts = [account for _, account in find(case.topology, PppAccount)]
     users = {account.user.encode() for account in accounts}
     passwords = {account.secret.reveal().encode() for account in accounts}
-    everything = b"\0".join(frame.data for frame in frames)
-    somewhere = [(name, value) for name, value in credentials if value in everything]
+    somewhere = _somewhere(frames, credentials)
     for frame in frames if somewhere else ():
         for name, value in somewhere:
             own = id(frame) in named and value in users

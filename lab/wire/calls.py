@@ -80,5 +80,5 @@ def read_carried(
     """One entry of the capture: a PPP frame from its address on; with ``fault``, bytes that are no frame."""
     frame = Frame(_SEGMENT, number, time, content, b"", b"", 0, None)
     inside = ppp.parse(content) if fault is None else None
-    packet = decode.parse_ip(inside.body) if inside and inside.protocol == ppp.IP else None
+    packet = inside.ip if inside else None
     return Carried(call, ends, frame, outgoing, inside, packet, fault)

@@ -87,7 +87,8 @@ def _part(packet: Packet, model: Packet | None, unread: str) -> Packet:
         destination_port=model.destination_port if model else 0,
         tcp_flags=0,
         tcp_sequence=0,
-        payload=b"",
+        payload_from=0,
+        payload_to=0,
         unread=unread,
     )
 

@@ -9,6 +9,8 @@ from enum import IntEnum
 from socket import inet_ntoa
 from typing import Protocol, TypeVar
 
+from lab.wire.packet import Packet, parse_ip
+
 LCP = 0xC021
 PAP = 0xC023
 CHAP = 0xC223
@@ -53,10 +55,20 @@ class PapCode(IntEnum):
 
 @dataclass(slots=True)
 class PppFrame:
-    """One PPP frame; of data, only protocol and body."""
+    """One PPP frame; of data, only protocol and body. The bytes are those of ``raw``, which are kept once."""
 
     protocol: int
-    body: bytes
+    raw: bytes
+    body_from: int = 0
+
+    @property
+    def body(self) -> bytes:
+        return self.raw[self.body_from :]
+
+    @property
+    def ip(self) -> Packet | None:
+        """The IP packet that it carries; None if it carries none, or one that is cut short."""
+        return parse_ip(self.raw, self.body_from) if self.protocol == IP else None
 
     @property
     def code(self) -> int:
@@ -110,15 +122,14 @@ class PppFrame:
 
 def parse(data: bytes) -> PppFrame | None:
     """Read a frame; address and control, and the protocol's first byte, may be left out."""
-    if data[:2] == b"\xff\x03":
-        data = data[2:]
-    if not data:
+    at = 2 if data[:2] == b"\xff\x03" else 0
+    if len(data) <= at:
         return None
-    if data[0] & 1:  # RFC 1661 6.5: protocol field compression
-        return PppFrame(data[0], data[1:])
-    if len(data) < 2:
+    if data[at] & 1:  # RFC 1661 6.5: protocol field compression
+        return PppFrame(data[at], data, at + 1)
+    if len(data) < at + 2:
         return None
-    return PppFrame(data[0] << 8 | data[1], data[2:])
+    return PppFrame(data[at] << 8 | data[at + 1], data, at + 2)
 
 
 class Framed(Protocol):

@@ -161,9 +161,11 @@ def test_a_missing_capture_says_which(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_a_reader(data: bytes) -> None:
-    packet = decode.bare_transport("10.0.0.1", "10.0.0.2", decode.UDP, data)
+    decode.bare_transport("10.0.0.1", "10.0.0.2", decode.UDP, data)
     for port in (500, 4500):
-        packet.source_port, packet.payload = port, data
+        udp = struct.pack("!HHHH", port, 4000, 8 + len(data), 0) + data
+        packet = decode.bare_transport("10.0.0.1", "10.0.0.2", decode.UDP, udp)
+        assert packet.payload == data
         isakmp.message(packet)
         if sealed := esp.sealed(packet):
             assert esp.open_sealed(sealed, {}).inner is None
@@ -273,3 +275,31 @@ def test_what_was_decrypted_for_one_copy_of_a_recording_is_not_there_for_one_wit
     assert without.case().esp
     assert not any(seen.opened.inner for seen in without.case().esp)
     assert any(seen.opened.inner for seen in again.case().esp)
+
+
+def test_a_packet_and_its_frame_have_their_bytes_in_common() -> None:
+    datagram = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=2) / b"payload"
+    frame = decode.read_frame("lan", 1, 0.0, bytes(Ether() / datagram))
+
+    assert frame.ip is not None
+    assert frame.ip.raw is frame.data
+    assert frame.ip.payload == b"payload"
+    assert frame.ip == decode.parse_ip(bytes(datagram)), "wherever it was read from"
+    assert frame.ip != decode.parse_ip(bytes(datagram).replace(b"payload", b"another"))
+
+
+def test_what_crosses_several_wires_is_opened_once(
+    recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = recordings("vpn-nat").case()
+    opened: list[bytes] = []
+    open_esp = case.open_esp
+
+    def open_it(sealed: esp.Sealed) -> esp.Opened:
+        opened.append(sealed.data)
+        return open_esp(sealed)
+
+    monkeypatch.setattr(case, "open_esp", open_it)
+    seen = [case.esp_on(segment) for segment in ("lan", "fw-inet")]
+    assert len(opened) == len({*opened}) == len({s.sealed.data for each in seen for s in each})
+    assert min(len(each) for each in seen) > len(opened) / 2
