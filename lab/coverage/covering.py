@@ -49,6 +49,8 @@ def of(requirement: PaperRequirement) -> Covering:
     """What covers a requirement."""
     lived = {requirement.id, *requirement.by} & _life_checks().keys()
     named = [_topologies().get(name, ()) for name in (requirement.id, *requirement.by)]
+    if requirement.within:
+        named = [tuple(n for n in own if _is_within(n, requirement)) for own in named]
     if requirement.id in inbound_rows():
         named = [tuple(n for n in own if requirement.id in _rows_of_ports(n)) for own in named]
     return Covering(
@@ -120,6 +122,10 @@ def _rows_of_servers(model: Topology) -> set[str]:
         ):
             found.add(row.id)
     return found
+
+
+def _is_within(topology: str, requirement: PaperRequirement) -> bool:
+    return bool({topology, load(topology).profile} & {*requirement.within})
 
 
 @cache

@@ -57,6 +57,9 @@ class PaperRequirement:
     by: tuple[str, ...] = ()
     """The requirements whose findings together decide it, where it has none of its own: ``papers.tsv``."""
 
+    within: tuple[str, ...] = ()
+    """The topologies or profiles whose runs show it by these; none: all."""
+
     @property
     def observable(self) -> bool:
         """Whether a run can show it."""
@@ -69,7 +72,7 @@ def inventory() -> dict[str, PaperRequirement]:
     found: dict[str, PaperRequirement] = {}
     for each in (*_judged(), *_of_lives(), *_refused(), *_addresses(), *_versions(), *_choices()):
         found.setdefault(each.id, each)
-    for name, (text, source, by) in _papers().items():
+    for name, (text, source, by, within) in _papers().items():
         known = found.get(name)
         sort = Sort.contradiction if name.startswith("X-") else Sort.product
         found[name] = PaperRequirement(
@@ -78,6 +81,7 @@ def inventory() -> dict[str, PaperRequirement]:
             f"{text}." if text else known.text if known else "",
             source or (known.source if known else ""),
             tuple(by.split()),
+            tuple(within.split()),
         )
     return dict(sorted(found.items(), key=lambda item: rank(item[0])))
 
@@ -97,11 +101,11 @@ def rank(requirement: str) -> tuple[int, int]:
     return (ORDER.index(group) if group in ORDER else len(ORDER)), int(number or 0)
 
 
-def _papers() -> dict[str, tuple[str, str, str]]:
-    """What no other table has: text, source, and by whose findings it is decided."""
+def _papers() -> dict[str, tuple[str, str, str, str]]:
+    """What no other table has: text, source, by whose findings it is decided, and in which runs."""
     table = resources.files(__package__).joinpath("papers.tsv").read_text(encoding="utf-8")
     rows = (row.split("\t") for row in table.splitlines())
-    return {name: (text, source, by) for name, text, source, by in rows}
+    return {name: (text, source, by, within) for name, text, source, by, within in rows}
 
 
 def _judged() -> Iterator[PaperRequirement]:

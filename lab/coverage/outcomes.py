@@ -43,6 +43,7 @@ class JudgedRun:
     rows: frozenset[str]
     """Rows of the address tables whose servers acknowledged something."""
     profile: str = ""
+    topology: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,12 @@ def judge(
 
 
 def _is_about(requirement: PaperRequirement, run: JudgedRun) -> bool:
-    """Whether a run can show it: of a row of ports for remote service, if the run's profile has the row."""
+    """Whether a run can show it: of some only those of a topology or a profile.
+
+    A row of ports for remote service is shown by a run whose profile has the row.
+    """
+    if requirement.within and not {run.topology, run.profile} & {*requirement.within}:
+        return False
     if requirement.id not in inbound_rows():
         return True
     return bool(run.profile) and requirement.id in inbound_rows(run.profile)
@@ -134,7 +140,7 @@ def _verdicts(content: Any, where: str, rows: frozenset[str]) -> Iterator[Judged
         told = {str(f["requirement"]): str(f["verdict"]) for f in _findings(content["findings"])}
         label = name if where.endswith(name) else f"{name} ({where})"
         where = f"{label} with {fault}" if fault else label
-        yield JudgedRun(where, fault, told, rows, str(content.get("profile") or ""))
+        yield JudgedRun(where, fault, told, rows, str(content.get("profile") or ""), name)
     elif isinstance(content, dict):
         for each in content.values():
             yield from _verdicts(each, where, rows)

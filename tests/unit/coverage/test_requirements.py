@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,22 @@ def test_what_several_findings_decide_needs_each_of_them() -> None:
     both = run("", P_01="pass", P_22="pass")
     assert state("X-04", both, run("", P_22="fail")) is CoverageState.refuted
     assert state("X-04", both, run("", "wrong-psk", P_22="fail")) is CoverageState.proven
+
+
+def test_a_reading_is_shown_only_where_the_other_reading_would_be_another_run() -> None:
+    assert state("X-26", run("hmc-2007", P_14="pass")) is CoverageState.uncovered
+    assert state("X-26", run("hmc-2007", P_14="fail")) is CoverageState.uncovered
+    assert state("X-26", run("hmc-2017-simplified", P_14="pass")) is CoverageState.proven
+    by_internet, by_modem = (
+        replace(run("hmc-2007", I_13="pass"), topology=name)
+        for name in ("service-vpn", "service-vpn-dial")
+    )
+    assert state("X-05", by_internet) is CoverageState.uncovered
+    assert state("X-05", by_internet, by_modem) is CoverageState.proven
+    assert covering.of(inventory()["X-05"]).topologies == (
+        "service-vpn-dial",
+        "service-vpn-pass-through",
+    )
 
 
 def test_ports_for_remote_service_are_shown_by_a_session_of_a_profile_that_lists_them() -> None:
