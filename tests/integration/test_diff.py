@@ -28,7 +28,8 @@ def test_runs_of_one_topology_differ_in_nothing(
     kept = [KeptRun.read(path) for path in done]
     shown = [traits.of(run) for run in kept]
     assert all(
-        each.told and each.wires.said and each.durations and not each.lacking for each in shown
+        each.told and each.wires.connections and each.durations and not each.lacking
+        for each in shown
     )
     assert [differences.find(*pair) for pair in pairwise(shown)] == [()] * (TIMES - 1)
     # They are several runs, and what is drawn by lot is another each time.
