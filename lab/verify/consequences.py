@@ -20,9 +20,6 @@ from lab.verify.finding import Finding, Verdict
 from lab.verify.registry import find
 from lab.verify.step import Causes, Step
 
-MOST_AGENTS = 8
-"""Of more, nobody asks each for the cause: their findings are all shown."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
@@ -57,8 +54,6 @@ def sort_out(case: Case, findings: Sequence[Finding]) -> SortedOut:
     if case.came_home:
         return _beside(case, plain, bad)
     if not failed(case):
-        return plain
-    if len(case.topology.callers) > MOST_AGENTS:
         return plain
     causes = _causes(case)
     broken = {finding.requirement: _of(case, finding, causes) for finding in bad}
@@ -167,9 +162,16 @@ def _causes(case: Case) -> dict[str, str]:
         ]
         if not tried:
             continue
-        told = {_cause(case, way, agent) for agent in tried}
-        found[way.name] = told.pop() if len(told) == 1 and way.name not in led else ""
+        found[way.name] = "" if way.name in led else _one_of_all(case, way, tried)
     return found
+
+
+def _one_of_all(case: Case, way: Way, agents: list[str]) -> str:
+    """Why a way led none of these agents home, if it is the same for all; the first other cause is enough."""
+    first = _cause(case, way, agents[0])
+    if not any(broken_at(kind, first) for kind in case.topology.kinds_of(way)):
+        return ""  # It explains nothing but itself, whoever else has it.
+    return first if all(_cause(case, way, agent) == first for agent in agents[1:]) else ""
 
 
 def _tried(case: Case, way: Way, agent: str) -> bool:

@@ -19,6 +19,14 @@ HTTP_ERROR = 400
 
 def find_black_hole(trail: Trail) -> Diagnosis | None:
     """Everything above a size is lost at one node, in silence, and everything below passes."""
+    key = (find_black_hole, trail.flows)
+    if key not in trail.case.views:
+        trail.case.views[key] = _black_hole(trail)
+    found: Diagnosis | None = trail.case.views[key]
+    return found
+
+
+def _black_hole(trail: Trail) -> Diagnosis | None:
     for version, (_, journeys, way) in product((4, 6), trail.directions):
         # The two versions of IP have different headers, and may have different ways.
         own = [journey for journey in journeys if journey.packet.version == version]

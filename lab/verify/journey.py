@@ -47,14 +47,30 @@ def find_course(topology: Topology, start: str, end: str) -> Course | None:
 
 
 def journeys(case: Case, way: Course, source: str, destination: str) -> list[Journey]:
-    """Every packet with these addresses on the first wire, and how far it came; none that tries the fence."""
-    arrived = [
-        Counter(_mark(f.ip) for f in case.frames(segment) if f.ip) for segment in way.segments[1:]
+    """Every packet with these addresses on the first wire, and how far it came; none that tries the fence.
+
+    Found out once: many agents have one way in common, as by a proxy. Nobody changes the list.
+    """
+    key = (journeys, way, source, destination)
+    if key not in case.views:
+        case.views[key] = _find_journeys(case, way, source, destination)
+    found: list[Journey] = case.views[key]
+    return found
+
+
+def _find_journeys(case: Case, way: Course, source: str, destination: str) -> list[Journey]:
+    own = [
+        packet
+        for _, packet in case.packets(way.segments[0])
+        if packet.source == source
+        and packet.destination == destination
+        and not case.is_trial(packet)
     ]
+    if not own:
+        return []
+    arrived = [Counter(_marks(case, segment)) for segment in way.segments[1:]]
     found = []
-    for _, packet in case.packets(way.segments[0]):
-        if packet.source != source or packet.destination != destination or case.is_trial(packet):
-            continue
+    for packet in own:
         mark, reached = _mark(packet), 0
         for wire in arrived:
             if wire[mark] == 0:
@@ -63,6 +79,15 @@ def journeys(case: Case, way: Course, source: str, destination: str) -> list[Jou
             reached += 1
         lost_at = way.between[reached] if reached < len(way.between) else ""
         found.append(Journey(packet, way.segments[reached], lost_at))
+    return found
+
+
+def _marks(case: Case, segment: str) -> list[tuple[object, ...]]:
+    """Of each packet on a wire; made once."""
+    key = (_marks, segment)
+    if key not in case.views:
+        case.views[key] = [_mark(packet) for _, packet in case.packets(segment)]
+    found: list[tuple[object, ...]] = case.views[key]
     return found
 
 

@@ -70,6 +70,16 @@ def _lookups(case: Case, node: NodePlan) -> list[Lookup]:
     return found
 
 
+def _sockets(case: Case, own: frozenset[str]) -> list[Packet]:
+    """The packets of these addresses on the agents' wires; found once, as agents have a proxy in common."""
+    key = (_sockets, own)
+    if key not in case.views:
+        ips = (frame.ip for frame in case.inside_frames)
+        case.views[key] = [p for p in ips if p and own & {p.source, p.destination}]
+    found: list[Packet] = case.views[key]
+    return found
+
+
 class Trail:
     """One client on a way over the wires, and one IPsec connection of the client's on a way by VPN."""
 
@@ -129,14 +139,19 @@ class Trail:
     @cached_property
     def directions(self) -> list[tuple[bool, list[Journey], Course]]:
         """Of each course: the client's packets to the gateway or every listed server, or the answers."""
-        ends = {
-            True: [*product(self._sources, self._far_ends)],
-            False: [(far, near) for near, far in product(self._targets, self._far_ends)],
-        }
         return [
-            (out, [j for pair in ends[out] for j in journeys(self.case, course, *pair)], course)
-            for out, course in self.courses.items()
+            (out, [j for pair in pairs for j in journeys(self.case, course, *pair)], course)
+            for out, course, pairs in self.flows
         ]
+
+    @cached_property
+    def flows(self) -> tuple[tuple[bool, Course, tuple[tuple[str, str], ...]], ...]:
+        """What ``directions`` is made of: source and destination; alike for all who have one proxy."""
+        ends = {
+            True: tuple(product(self._sources, self._far_ends)),
+            False: tuple((far, near) for near, far in product(self._targets, self._far_ends)),
+        }
+        return tuple((out, course, ends[out]) for out, course in self.courses.items())
 
     @property
     def caller(self) -> str:
@@ -223,8 +238,7 @@ class Trail:
         case = self.case
         if self.hidden:
             return [packet for _, packet in case.data(self.client)]
-        own = {*self._own_addresses}
-        return [f.ip for f in case.inside_frames if f.ip and own & {f.ip.source, f.ip.destination}]
+        return _sockets(case, frozenset(self._own_addresses))
 
     def complaints(self, *nodes: str) -> set[CharonCause]:
         """What the logs of these nodes' charons complain of."""

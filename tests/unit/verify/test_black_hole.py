@@ -23,7 +23,8 @@ def journey(length: int, last: str, way: Course = WAY, *, version: int = 4) -> J
 
 def trail(out: list[Journey], back: list[Journey]) -> Trail:
     directions = [(True, out, WAY), (False, back, BACK)]
-    return cast(Trail, SimpleNamespace(directions=directions))
+    case = SimpleNamespace(views={})
+    return cast(Trail, SimpleNamespace(directions=directions, flows=(), case=case))
 
 
 OUT = [journey(96, "dmz"), journey(1496, "fw-inet"), journey(352, "dmz"), journey(1496, "fw-inet")]

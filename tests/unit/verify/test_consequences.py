@@ -167,6 +167,45 @@ def test_where_agents_failed_for_two_causes_nothing_follows(
     assert told() == set()
 
 
+def test_each_of_many_agents_is_asked_and_one_other_cause_is_enough(
+    recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lab.ways.vpn import symptoms
+
+    run = recordings("vpn-nat.wrong-psk")
+    findings = verify.judge(run.case())
+    same = symptoms.failure(run.case(), "hmc")
+    assert same is not None
+    names = ["hmc", *(f"hmc-{number}" for number in range(2, 201))]
+    own = run.topology.callers[0]
+    run.topology = replace(run.topology, callers=tuple(replace(own, name=name) for name in names))
+    run.record.tries += [WayTry(agent=n, way="vpn", started=run.end) for n in names[1:]]
+    asked: list[str] = []
+    causes: dict[str, str] = {}
+
+    def failure(_case: object, agent: str) -> object:
+        asked.append(agent)
+        return replace(same, cause=causes.get(agent, same.cause))
+
+    monkeypatch.setattr(symptoms, "failure", failure)
+
+    def told() -> set[str]:
+        asked.clear()
+        case = run.case()
+        return {f.requirement for f in verify.sort_out(case, findings).findings if f.follows_from}
+
+    assert told() == OF_WRONG_PSK
+    assert asked == names
+    causes["hmc-200"] = "wrong-identity"
+    assert told() == set()
+    causes["hmc-2"] = "wrong-identity"
+    assert told() == set()
+    assert asked == names[:2], "nobody needs to know more"
+    causes.update(dict.fromkeys(names, "gateway-died"))
+    assert told() == set()
+    assert asked == ["hmc"], "that explains nothing but itself, whoever else has it"
+
+
 def test_a_step_before_the_one_that_broke_is_told_in_full(recordings: Recordings) -> None:
     """With a wrong CHAP secret there must be ESP: without it, something else is wrong, too."""
     run = recordings("vpn-nat.wrong-chap-secret")
