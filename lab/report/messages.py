@@ -5,6 +5,7 @@ A packet is known again by what no NAT changes. Reads a ``Case``; judges nothing
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
@@ -145,11 +146,10 @@ def _on_lines(case: Case) -> list[_SeenOnce]:
 
 
 class _Unwrapped:
-    """Opens ESP, L2TP and PPP; each ESP packet is decrypted once, however many wires it crosses."""
+    """Opens ESP, L2TP and PPP."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._opened: dict[bytes, esp.Opened] = {s.sealed.data: s.opened for s in case.esp}
 
     def message(self, seen: _SeenOnce) -> SeenMessage:
         if seen.packet is None:
@@ -162,8 +162,8 @@ class _Unwrapped:
                 continue
             if not packet.uses_udp(l2tp.PORT) or packet.is_fragment:
                 break
-            datagram = l2tp.parse(packet.payload)
-            frame = ppp.parse(datagram.ppp) if datagram and not datagram.control else None
+            datagram = l2tp.of(packet)
+            frame = ppp.carried_by(datagram) if datagram else None
             if frame is None:
                 break
             inside = (*inside, "L2TP")
@@ -177,17 +177,13 @@ class _Unwrapped:
 
     def _from_esp(self, packet: Packet) -> Packet | None:
         sealed = esp.sealed(packet)
-        if sealed is None:
-            return None
-        if sealed.data not in self._opened:
-            self._opened[sealed.data] = self._case.open_esp(sealed)
-        return self._opened[sealed.data].inner
+        return self._case.opened(sealed).inner if sealed is not None else None
 
 
 def _mark(message: SeenMessage) -> object:
-    """The same for a message on every wire."""
+    """The same for a message on every wire; of what it carries a digest, as there may be much of it."""
     if message.ppp is not None:
-        return message.ppp.protocol, message.ppp.body
+        return message.ppp.protocol, _digest(message.ppp.body)
     packet = message.packet
     if packet is None:
         return id(message)
@@ -198,9 +194,13 @@ def _mark(message: SeenMessage) -> object:
         packet.fragment_offset,
         packet.tcp_sequence,
         packet.tcp_flags,
-        packet.payload,
+        _digest(packet.payload),
         own,
     )
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _continues(message: SeenMessage, hop: WireHop) -> bool:

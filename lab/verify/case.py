@@ -55,7 +55,7 @@ class Case(OnLines):
     def __init__(self, topology: Topology, record: Record, run_dir: Path) -> None:
         super().__init__(topology, record, run_dir)
         self._esp: dict[str, list[EspSighting]] = {}
-        self._unsealed: dict[bytes, tuple[Sealed, Opened]] = {}
+        self._unsealed: dict[bytes, Opened] = {}
         self._packets: dict[tuple[str, ...], list[tuple[Frame, Packet]]] = {}
         self.views: dict[Any, Any] = {}
         """What ``once`` keeps."""
@@ -291,17 +291,22 @@ class Case(OnLines):
     @cached_property
     def esp(self) -> list[EspSighting]:
         """ESP on its way to and from the Internet."""
-        found = [self.esp_on(segment) for segment in self.ipsec_wires]
-        return list(merge(*found, key=lambda sighting: sighting.frame.time))
+        return list(merge(*map(self.esp_on, self.ipsec_wires), key=lambda seen: seen.frame.time))
 
     def open_esp(self, sealed: Sealed) -> Opened:
         """What is in an ESP packet, by the keys of the run's SAs."""
         return esp.open_sealed(sealed, self.keys)
 
+    def opened(self, sealed: Sealed) -> Opened:
+        """The same, once, on however many wires the packet is."""
+        if (content := sealed.digest) not in self._unsealed:
+            self._unsealed[content] = self.open_esp(sealed)
+        return self._unsealed[content]
+
     def esp_on(self, segment: str) -> list[EspSighting]:
-        """ESP on any wire, but what tries the fence; each is decrypted once, on however many wires it is."""
+        """ESP on any wire, but what tries the fence."""
         if segment not in self._esp:
-            self._esp[segment] = inside_esp.on_wire(self, segment, self._unsealed)
+            self._esp[segment] = inside_esp.on_wire(self, segment)
         return self._esp[segment]
 
     def _is_borrowed(self, item: Inside) -> bool:

@@ -9,28 +9,18 @@ from lab.verify.passed_on import PassedCall
 from lab.verify.sightings import EspSighting, Inside, put_data_together
 from lab.wire import esp, fragments, l2tp, ppp
 from lab.wire.decode import Packet
-from lab.wire.esp import Opened, Sealed
 
 if TYPE_CHECKING:
     from lab.verify.case import Case
 
 
-def on_wire(
-    case: Case, segment: str, known: dict[bytes, tuple[Sealed, Opened]]
-) -> list[EspSighting]:
-    """ESP on a wire, but what tries the fence; what is ``known`` from another wire is not opened again."""
-    found = []
-    for frame, packet in case.packets(segment):
-        sealed = esp.sealed(packet)
-        if sealed is None or not packet.is_intact or case.is_trial(packet):
-            continue
-        if sealed.data not in known:
-            known[sealed.data] = sealed, case.open_esp(sealed)
-        first, opened = known[sealed.data]
-        # The bytes of the first one, so that they are in memory once.
-        own = first if first.in_udp == sealed.in_udp else sealed
-        found.append(EspSighting(frame, own, opened, case.goes_to_ibm(packet)))
-    return found
+def on_wire(case: Case, segment: str) -> list[EspSighting]:
+    """ESP on a wire, but what tries the fence."""
+    return [
+        EspSighting(frame, sealed, case.opened(sealed), case.goes_to_ibm(packet))
+        for frame, packet in case.packets(segment)
+        if (sealed := esp.sealed(packet)) and packet.is_intact and not case.is_trial(packet)
+    ]
 
 
 def read(case: Case) -> tuple[list[Inside], list[PassedCall]]:
@@ -62,8 +52,8 @@ def _inside(case: Case, sighting: EspSighting, packet: Packet) -> Inside:
     end = next((name for ip in ends if (name := case.client_at(ip, at))), "")
     gateway = next((case.gateways[ip] for ip in ends if ip in case.gateways), "")
     is_l2tp = packet.uses_udp(l2tp.PORT) and not packet.is_fragment
-    datagram = l2tp.parse(packet.payload) if is_l2tp else None
-    frame = ppp.parse(datagram.ppp) if datagram and not datagram.control else None
+    datagram = l2tp.of(packet) if is_l2tp else None
+    frame = ppp.carried_by(datagram) if datagram else None
     data = frame.ip if frame else None
     outgoing = packet.destination in case.gateways
     return Inside(sighting.frame, packet, end, end, gateway, outgoing, datagram, frame, data)

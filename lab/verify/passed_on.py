@@ -103,10 +103,10 @@ def read_clear(case: Case) -> list[ClearL2tp]:
             for frame, packet in case.packets(borrower.segment):
                 if {packet.source, packet.destination} != {hmc, partition}:
                     continue
-                message = l2tp.parse(packet.payload) if packet.uses_udp(l2tp.PORT) else None
+                message = l2tp.of(packet) if packet.uses_udp(l2tp.PORT) else None
                 if message is None or packet.is_fragment:
                     continue
-                own = None if message.control else ppp.parse(message.ppp)
+                own = ppp.carried_by(message)
                 sent = packet.source == hmc
                 seen = ClearL2tp(frame, packet, borrower.client, way.partition, sent, message, own)
                 found.append(seen)

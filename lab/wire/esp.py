@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import struct
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +41,7 @@ _DIGESTS = {
 }
 _CIPHERS = {"cbc(des3_ede)": TripleDES, "cbc(aes)": algorithms.AES}
 _AEADS = {"rfc4106(gcm(aes))": AESGCM}
+_SPI_AND_SEQUENCE = struct.Struct("!II")
 _SALT, _VECTOR = 4, 8
 """Bytes, of the ciphers that authenticate by themselves (RFC 4106): the salt ends the key."""
 
@@ -67,9 +70,21 @@ class Sealed:
 
     spi: int
     sequence: int
-    data: bytes
-    """From the SPI to the end of the ICV."""
+    raw: bytes = field(repr=False)
+    """What it was read from, such as a frame."""
     in_udp: bool
+    data_from: int = 0
+    data_to: int = sys.maxsize
+
+    @property
+    def data(self) -> bytes:
+        """From the SPI to the end of the ICV."""
+        return self.raw[self.data_from : self.data_to]
+
+    @property
+    def digest(self) -> bytes:
+        """Of ``data``, by which it is known again on another wire."""
+        return hashlib.blake2b(self.data, digest_size=16).digest()
 
 
 @dataclass(slots=True)
@@ -115,7 +130,8 @@ def sealed(packet: Packet) -> Sealed | None:
 
     if len(data) < 8:  # a keepalive
         return None
-    return Sealed(int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big"), data, in_udp)
+    spi, sequence = _SPI_AND_SEQUENCE.unpack_from(data)
+    return Sealed(spi, sequence, packet.raw, in_udp, packet.payload_from, packet.payload_to)
 
 
 def open_sealed(esp: Sealed, keys: dict[int, list[Key]]) -> Opened:
@@ -141,7 +157,8 @@ def _opened(esp: Sealed, key: Key) -> tuple[int, bytes] | None:
 def _open_aead(esp: Sealed, key: Key) -> tuple[int, bytes] | None:
     """RFC 4106: SPI and sequence number are authenticated, and the ICV is the cipher's own."""
     secret, salt = key.encryption_key[:-_SALT], key.encryption_key[-_SALT:]
-    header, vector, text = esp.data[:8], esp.data[8 : 8 + _VECTOR], esp.data[8 + _VECTOR :]
+    data = esp.data
+    header, vector, text = data[:8], data[8 : 8 + _VECTOR], data[8 + _VECTOR :]
     try:
         plain = _AEADS[key.encryption](secret).decrypt(salt + vector, text, header)
     except (InvalidTag, ValueError):  # the latter: no room for an ICV
@@ -162,8 +179,9 @@ def _icv_good(esp: Sealed, key: Key) -> bool:
     if digest is None:
         raise LabBroke(f"no reader for ESP integrity {key.integrity}", hint=f"known: {[*_DIGESTS]}")
     size = key.icv_bits // 8
-    made = hmac.new(key.integrity_key, esp.data[:-size], getattr(hashlib, digest)).digest()
-    return hmac.compare_digest(made[:size], esp.data[-size:])
+    data = esp.data
+    made = hmac.new(key.integrity_key, data[:-size], getattr(hashlib, digest)).digest()
+    return hmac.compare_digest(made[:size], data[-size:])
 
 
 def is_right_but_for_a_bit(esp: Sealed, keys: dict[int, list[Key]]) -> bool:

@@ -7,11 +7,15 @@ which must answer what is wrong, begins with ``control_datagram`` and ``walk``.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab.wire.l2tp_codes import Avp, ControlType
+
+if TYPE_CHECKING:
+    from lab.wire.packet import Packet
 
 __all__ = [
     "PORT",
@@ -21,6 +25,7 @@ __all__ = [
     "L2tpMessage",
     "RawAvp",
     "control_datagram",
+    "of",
     "parse",
     "walk",
 ]
@@ -76,8 +81,15 @@ class L2tpMessage:
     sequence: int
     """Ns, of control messages."""
     avps: tuple[tuple[int, bytes], ...]
-    ppp: bytes
-    """The PPP frame of a data message."""
+    raw: bytes = field(default=b"", repr=False)
+    """What a data message was read from, such as a frame."""
+    ppp_from: int = 0
+    ppp_to: int = 0
+
+    @property
+    def ppp(self) -> bytes:
+        """The PPP frame of a data message."""
+        return self.raw[self.ppp_from : self.ppp_to]
 
     @property
     def control_type(self) -> int:
@@ -103,21 +115,22 @@ class L2tpMessage:
         return f"{codes}: {text}" if text else codes
 
 
-def parse(data: bytes) -> L2tpMessage | None:
-    """Read an L2TPv2 datagram; None if it is cut short or of another version."""
-    if len(data) < 6:
+def parse(data: bytes, begin: int = 0, end: int = sys.maxsize) -> L2tpMessage | None:
+    """Read the L2TPv2 datagram between two places; None if it is cut short or of another version."""
+    end = min(end, len(data))
+    if end - begin < 6:
         return None
-    flags = _word(data, 0)
+    flags = _word(data, begin)
     if flags & 0x000F != VERSION:
         return None
 
     control, has_length = bool(flags & CONTROL), bool(flags & HAS_LENGTH)
     has_sequence, has_offset = bool(flags & HAS_SEQUENCE), bool(flags & HAS_OFFSET)
-    at = 2
+    at = begin + 2
     if has_length:
-        data = data[: _word(data, 2)]
+        end = min(end, begin + _word(data, at))
         at += 2
-    if len(data) < at + 4 + 4 * has_sequence + 2 * has_offset:
+    if end < at + 4 + 4 * has_sequence + 2 * has_offset:
         return None
 
     tunnel_id, session_id = _word(data, at), _word(data, at + 2)
@@ -129,12 +142,17 @@ def parse(data: bytes) -> L2tpMessage | None:
     if has_offset:
         at += 2 + _word(data, at)
 
-    rest = data[at:]
     if control:
         # A vendor's own AVPs and hidden ones are passed over.
-        avps = tuple((a.kind, a.value) for a in walk(rest) if not (a.head & HIDDEN or a.vendor))
-        return L2tpMessage(tunnel_id, session_id, True, sequence, avps, b"")
-    return L2tpMessage(tunnel_id, session_id, False, sequence, (), rest)
+        found = walk(data[at:end])
+        avps = tuple((a.kind, a.value) for a in found if not (a.head & HIDDEN or a.vendor))
+        return L2tpMessage(tunnel_id, session_id, True, sequence, avps)
+    return L2tpMessage(tunnel_id, session_id, False, sequence, (), data, min(at, end), end)
+
+
+def of(packet: Packet) -> L2tpMessage | None:
+    """The datagram that a packet carries, as ``parse`` reads it."""
+    return parse(packet.raw, packet.payload_from, packet.payload_to)
 
 
 def control_datagram(data: bytes) -> ControlDatagram | None:

@@ -183,23 +183,26 @@ _SAID = (
 """What makes packets equal."""
 
 
-def parse_ip(data: bytes, at: int = 0) -> Packet | None:
-    """An IP packet of either version from a place on, or None if it is neither."""
-    version = data[at] >> 4 if len(data) > at else 0
-    return parse_ipv4(data, at) if version == 4 else parse_ipv6(data, at) if version == 6 else None
+def parse_ip(data: bytes, at: int = 0, end: int = sys.maxsize) -> Packet | None:
+    """An IP packet of either version between two places, or None if it is neither."""
+    version = data[at] >> 4 if min(end, len(data)) > at else 0
+    if version == 4:
+        return parse_ipv4(data, at, end)
+    return parse_ipv6(data, at, end) if version == 6 else None
 
 
-def parse_ipv4(data: bytes, at: int = 0) -> Packet | None:
-    """The IPv4 packet from a place on, with its transport header; None if it is cut short or not IPv4.
+def parse_ipv4(data: bytes, at: int = 0, end: int = sys.maxsize) -> Packet | None:
+    """The IPv4 packet between two places, with its transport header; None if it is cut short or not IPv4.
 
     None, too, if the checksum of the header is wrong: nobody can say who such a packet is for, and the next
     node drops it before any rule (RFC 1122 3.2.1.2, RFC 1812 5.2.2).
     """
-    if len(data) - at < 20:
+    room = min(end, len(data)) - at
+    if room < 20:
         return None
     header = (data[at] & 0x0F) * 4
     length = data[at + 2] << 8 | data[at + 3]
-    if length > len(data) - at or not checksums.adds_up(data[at : at + header]):
+    if length > room or not checksums.adds_up(data[at : at + header]):
         return None
     return _parse_ipv4(data, at, header, length)
 
@@ -241,17 +244,18 @@ def _parse_ipv4(data: bytes, at: int, header: int, length: int) -> Packet | None
     return packet
 
 
-def parse_ipv6(data: bytes, at: int = 0) -> Packet | None:
-    """The IPv6 packet from a place on, with its transport header, behind its extension headers (RFC 8200 4).
+def parse_ipv6(data: bytes, at: int = 0, end: int = sys.maxsize) -> Packet | None:
+    """The IPv6 packet between two places, with its transport header, behind extension headers (RFC 8200 4).
 
     None if it is cut short or not IPv6. Where the chain of headers does not end as it should, ``protocol`` is
     the last header's that could be read.
     """
-    if len(data) - at < _ipv6_header.size:
+    end = min(end, len(data))
+    if end - at < _ipv6_header.size:
         return None
     first, length, protocol, ttl, src, dst = _ipv6_header.unpack_from(data, at)
     begin = at + _ipv6_header.size
-    if first >> 28 != 6 or begin + length > len(data):
+    if first >> 28 != 6 or begin + length > end:
         return None
 
     whole = _ipv6_header.size + length

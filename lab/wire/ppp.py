@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from socket import inet_ntoa
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lab.wire.packet import Packet, parse_ip
+
+if TYPE_CHECKING:
+    from lab.wire.l2tp import L2tpMessage
 
 LCP = 0xC021
 PAP = 0xC023
@@ -60,15 +64,16 @@ class PppFrame:
     protocol: int
     raw: bytes
     body_from: int = 0
+    body_to: int = sys.maxsize
 
     @property
     def body(self) -> bytes:
-        return self.raw[self.body_from :]
+        return self.raw[self.body_from : self.body_to]
 
     @property
     def ip(self) -> Packet | None:
         """The IP packet that it carries; None if it carries none, or one that is cut short."""
-        return parse_ip(self.raw, self.body_from) if self.protocol == IP else None
+        return parse_ip(self.raw, self.body_from, self.body_to) if self.protocol == IP else None
 
     @property
     def code(self) -> int:
@@ -120,16 +125,24 @@ class PppFrame:
         return content[1 : 1 + content[0]] if content else b""
 
 
-def parse(data: bytes) -> PppFrame | None:
-    """Read a frame; address and control, and the protocol's first byte, may be left out."""
-    at = 2 if data[:2] == b"\xff\x03" else 0
-    if len(data) <= at:
+def parse(data: bytes, begin: int = 0, end: int = sys.maxsize) -> PppFrame | None:
+    """Read the frame between two places; address, control and the protocol's first byte may be left out."""
+    end = min(end, len(data))
+    at = begin + 2 if data[begin : begin + 2] == b"\xff\x03" else begin
+    if end <= at:
         return None
     if data[at] & 1:  # RFC 1661 6.5: protocol field compression
-        return PppFrame(data[at], data, at + 1)
-    if len(data) < at + 2:
+        return PppFrame(data[at], data, at + 1, end)
+    if end < at + 2:
         return None
-    return PppFrame(data[at] << 8 | data[at + 1], data, at + 2)
+    return PppFrame(data[at] << 8 | data[at + 1], data, at + 2, end)
+
+
+def carried_by(datagram: L2tpMessage) -> PppFrame | None:
+    """The frame in a data message of L2TP; None of a control message."""
+    if datagram.control:
+        return None
+    return parse(datagram.raw, datagram.ppp_from, datagram.ppp_to)
 
 
 class Framed(Protocol):
