@@ -10,7 +10,7 @@ import struct
 from socket import AF_INET6, inet_ntoa, inet_ntop
 
 from lab.wire.decode import Packet
-from lab.wire.dns import KINDS, DnsMessage
+from lab.wire.dns import KINDS, DnsMessage, presented
 
 _HEAD = struct.Struct("!6H")
 _RECORD = struct.Struct("!HHIH")
@@ -68,7 +68,7 @@ def _name(data: bytes, at: int) -> tuple[str, int]:
             if jumps > _MOST_JUMPS:
                 raise ValueError("a name that refers to itself")
             continue
-        labels.append(data[at + 1 : at + 1 + length].decode("ascii", "replace"))
+        labels.append(presented(data[at + 1 : at + 1 + length]))
         at += 1 + length
     return ".".join(labels), end or at + 1
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from lab.report.messages import SeenMessage
 from lab.wire import esp, hello, isakmp, ppp
 from lab.wire.decode import ICMP, ICMPV6, TCP, UDP, Packet
+from lab.wire.dns import presented
 from lab.wire.isakmp import ExchangeType, IsakmpMessage
 from lab.wire.l2tp import L2tpMessage
 from lab.wire.l2tp_codes import ControlType
@@ -210,7 +211,7 @@ def _question(data: bytes) -> tuple[str, int]:
     """Name and type of the first question (RFC 1035 4.1.2); empty where it cannot be read."""
     labels, at = [], 12
     while at < len(data) and 0 < data[at] < 64:
-        labels.append(data[at + 1 : at + 1 + data[at]].decode("ascii", "replace"))
+        labels.append(presented(data[at + 1 : at + 1 + data[at]]))
         at += 1 + data[at]
     if at + 3 > len(data) or data[at]:
         return "", 0

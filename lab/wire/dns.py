@@ -83,6 +83,17 @@ def read(packets: Iterable[tuple[Frame, Packet]]) -> list[Lookup]:
     return list(found.values())
 
 
+def presented(name: bytes) -> str:
+    """A name or a label as people read it: a byte that is no printable ASCII as ``\\DDD`` (RFC 1035 5.1).
+
+    So a name from a wire breaks no line of a report, and no terminal.
+    """
+    return "".join(
+        chr(byte) if 0x21 <= byte <= 0x7E and byte != ord("\\") else f"\\{byte:03d}"
+        for byte in name
+    )
+
+
 def read_message(packet: Packet) -> DnsMessage | None:
     """The message in a packet; None where scapy cannot read one."""
     reader = _scapy.dns_reader()
@@ -91,7 +102,7 @@ def read_message(packet: Packet) -> DnsMessage | None:
         question = dns.qd[0] if dns.qdcount else None
         if question is None:
             return None
-        name = question.qname.decode("ascii", "replace").rstrip(".").lower()
+        name = presented(question.qname).rstrip(".").lower()
         kind = KINDS.get(question.qtype) or str(
             question.get_field("qtype").i2repr(question, question.qtype)
         )

@@ -50,3 +50,24 @@ def test_a_name_that_refers_to_itself_is_none() -> None:
     assert (
         lookups.read(packet(bytes.fromhex("0001 0100 0001 0000 0000 0000 c00c 0001 0001"))) is None
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        (b"esupport", "esupport"),
+        (b"\0as-1\n", "\\000as-1\\010"),
+        (b"\x1b[2J", "\\027[2j"),
+        (b"back\\slash", "back\\092slash"),
+        ("é".encode(), "\\195\\169"),
+    ],
+)
+def test_a_byte_of_a_name_that_nobody_can_read_is_a_number(label: bytes, told: str) -> None:
+    """RFC 1035 5.1. So it breaks no line and no terminal, whoever reads it."""
+    question = bytes((len(label),)) + label + b"\x04test\0" + bytes.fromhex("00010001")
+    asked = packet(bytes.fromhex("000101000001000000000000") + question)
+
+    for read in (lookups.read, dns.read_message):
+        message = read(asked)
+        assert message is not None
+        assert message.name == f"{told}.test"
