@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lab.verify.verdict import Result
 
 
+PAGE = "report.html"
+"""What `lab report` makes again, as far as the run directory is there."""
+
+
 def write(case: Case, result: Result) -> None:
     """Have each writer write; what one that fails loses is told on standard error."""
     for name, writer in WRITERS.items():
@@ -26,9 +30,9 @@ def write(case: Case, result: Result) -> None:
         # Whatever is wrong with evidence, the verdict stands.
         except Exception as error:  # noqa: BLE001
             where = shown(case.run_dir)
+            again = f", and `lab report {where}` tries it again" if name == PAGE else ""
             sys.stderr.write(
-                f"lab: {name} of {where} is not complete: {_told(error)}; "
-                f"the verdict stands, and `lab report {where}` tries it again\n"
+                f"lab: {name} of {where} is not complete: {_told(error)}; the verdict stands{again}\n"
             )
 
 
@@ -66,6 +70,6 @@ WRITERS: dict[str, Callable[[Case, Result], None]] = {
     "keys/wireshark": _profile,
     "wire": _captures,
     "timeline.jsonl": _timeline,
-    "report.html": _html,
+    PAGE: _html,
 }
 """What is written, in this order, and by whom."""

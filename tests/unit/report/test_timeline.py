@@ -390,18 +390,23 @@ def _secrets(value: Any) -> set[str]:
     return {each for name in names for each in _secrets(getattr(value, name))}
 
 
+@pytest.mark.parametrize(("name", "again"), [("first.txt", False), (report.PAGE, True)])
 def test_a_writer_that_fails_is_told_in_one_line_and_the_others_write(
-    run_dir: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run_dir: RunDir,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    again: bool,
 ) -> None:
     case, result = judged(run_dir("direct"))
 
     def broken(_case: Case, _result: object) -> None:
         raise ValueError("it is broken\nand how")
 
-    monkeypatch.setattr(report, "WRITERS", {"first.txt": broken, **report.WRITERS})
+    monkeypatch.setattr(report, "WRITERS", {**report.WRITERS, name: broken})
     report.write(case, result)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("lab: first.txt of ")
+    assert line.startswith(f"lab: {name} of ")
     assert "it is broken" in line
-    assert "lab report" in line
+    assert ("`lab report " in line) == again, "that makes the page alone"
     assert timeline.read(case.run_dir)
