@@ -78,8 +78,9 @@ def of_carrier(case: Case, agent: str) -> Diagnosis | None:
 
 
 def of_slow_carrier(case: Case, agent: str) -> Diagnosis | None:
-    """Whether a call that carries another way is too slow for the agent."""
-    return call_symptoms.find_too_slow(DialTrail(case, agent))
+    """Whether a call that carries another way is too slow for the agent, or slower than it should be."""
+    slow = (call_symptoms.find_too_slow, call_symptoms.find_slow_line)
+    return first_of([DialTrail(case, agent)], slow)
 
 
 def of_own_client(case: Case, agent: str) -> Diagnosis | None:

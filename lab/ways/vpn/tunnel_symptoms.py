@@ -88,6 +88,8 @@ def find_silence(trail: Trail) -> Diagnosis | None:
         return None
 
     found = _lost_everything(trail, UDP, IKE_PORT)
+    if found is None and _answered(trail):
+        return None
     way = trail.courses.get(True)
     where = (
         f"its packets are last seen on {found[0].last_segment}, and {found[0].lost_at} does not "
@@ -101,6 +103,12 @@ def find_silence(trail: Trail) -> Diagnosis | None:
         f"{where}",
         f"see whether {trail.gateway} runs, and whether the way to it is open",
     )
+
+
+def _answered(trail: Trail) -> bool:
+    """Whether the gateway's own wire has answers, though none came by the telephone: the line was full."""
+    sent = (j.packet for out, found, _ in trail.directions if not out for j in found)
+    return any(packet.uses_udp(IKE_PORT) for packet in sent)
 
 
 def _negotiations(trail: Trail) -> list[Negotiation]:

@@ -20,10 +20,11 @@ from lab.telephony import family_file
 from lab.topology.modem_family import FamilyOfNode
 from lab.verify import Diagnosis, Verdict, telephone_calls
 from lab.verify.case import Case
-from lab.verify.symptom import DialTrail
+from lab.verify.symptom import DialTrail, Trail
 from lab.verify.telephone_calls import TelephoneCall
 from lab.ways import faults
 from lab.ways.dial import call_symptoms
+from lab.ways.vpn import tunnel_symptoms
 from lab.ways.vpn.events import CharonComplained
 from lab.wire import decode, isakmp, ppp
 from lab.wire.calls import Carried
@@ -736,3 +737,25 @@ def test_a_path_that_no_log_explains_says_so(tmp_path: Path) -> None:
 
     assert found.cause == "unknown"
     assert "something else" in found.sentence
+
+
+def test_a_gateway_whose_answers_a_full_line_holds_up_is_not_silent(recordings: Recordings) -> None:
+    """The wire of the gateway has the answers; none of them came by telephone."""
+    run = recordings("vpn-dial")
+    (gateway,) = {c.gateway_address for c in run.case().connections("hmc") if c.gateway == "vpn1"}
+    run.carried = [i for i in run.carried if not (i.data and i.data.source == gateway)]
+
+    def trail() -> Trail:
+        case = run.case()
+        (own,) = (c for c in case.connections("hmc") if c.gateway == "vpn1")
+        return Trail(case, "hmc", own, hidden=True)
+
+    assert trail().ike
+    assert not any(not seen.outgoing for seen in trail().ike)
+    assert tunnel_symptoms.find_silence(trail()) is None
+
+    for segment in run.wire:
+        run.drop(segment, [f for f in run.wire[segment] if f.ip and f.ip.source == gateway])
+    found = tunnel_symptoms.find_silence(trail())
+    assert found is not None
+    assert found.cause == "gateway-silent"
