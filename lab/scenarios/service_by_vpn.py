@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.errors import ProtocolError
 from lab.linux import firewall
+from lab.record import story
 from lab.record.record import PppSession
 from lab.scenarios import service_apart, service_at_terminal, service_work
 from lab.scenarios.service_scene import LOOKED_AT, MEANWHILE, UNLISTED, Scene
@@ -17,6 +18,7 @@ from lab.service.server import workplace
 from lab.service.server_typist import ServerTypist
 from lab.service.server_user import COMES_S
 from lab.service.wanted import told
+from lab.telephony.events import CallConnected
 from lab.topology.model import RemoteService, Role
 from lab.topology.terminal import TERMINAL_PORT
 from lab.wait import wait_until
@@ -183,7 +185,11 @@ def _flood_every_ms(scene: Scene, way: VpnPlan) -> float:
     """A SYN for each PPP session may take half of a telephone line, so that the VPN still comes up by it."""
     if not way.dials:
         return EVERY_MS
-    rate = min(line.rate_bit_s for line in scene.lab.topology.lines_of(scene.service.console))
+    own = {line.name for line in scene.lab.topology.lines_of(scene.service.console)}
+    told_of = story.read(scene.lab.run_dir, CallConnected)
+    connected = [e for e in told_of if isinstance(e, CallConnected) and e.line in own]
+    # Training may have ended with less than the modems can do.
+    rate = connected[-1].rate_bit_s
     bits = (1 + len(scene.service.allowed)) * SYN_IN_CALL_BYTES * 8
     return max(EVERY_MS, 1000 * bits / (rate / 2))
 
