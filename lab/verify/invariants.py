@@ -247,10 +247,11 @@ def check_g5(case: Case) -> Finding:
     frames += [i.frame for i in case.carried if i.ppp and i.ppp.protocol != ppp.PAP]
     named = {id(seen.frame) for seen in case.clear if _says_name(seen)}
     modules_own = 0
-    accounts = [account for _, account in find(case.topology, PppAccount)]
+    somewhere = _somewhere(frames, credentials)
+    # A search of the whole model: for what is there, and that is rare.
+    accounts = [account for _, account in find(case.topology, PppAccount)] if somewhere else []
     users = {account.user.encode() for account in accounts}
     passwords = {account.secret.reveal().encode() for account in accounts}
-    somewhere = _somewhere(frames, credentials)
     for frame in frames if somewhere else ():
         for name, value in somewhere:
             own = id(frame) in named and value in users

@@ -186,7 +186,7 @@ class TelephoneCall:
         ]
         return given[0] if given else ""
 
-    @property
+    @cached_property
     def user(self) -> str:
         """Who PAP found the caller to be; empty if nobody."""
         names = {f.identifier: f.pap_user for _, f in self.in_ppp(ppp.PAP, ppp.PapCode.request)}
