@@ -121,7 +121,7 @@ def test_the_demo_needs_less_than_the_tests() -> None:
     assert ready < demo < suite
     assert {"gcc", "linux-source-6.12"} <= demo - ready
     assert {
-        "picocom", "graphviz", "iperf3", "tshark", "tcpdump", "nmap", "squid", "openssl",
+        "picocom", "graphviz", "iperf3", "tshark", "tcpdump", "ike-scan", "nmap", "squid", "openssl",
         "wget", "iptables", "ipset", "conntrack", "chromium", "libfaketime",
     } == suite - demo  # fmt: skip
 
