@@ -77,26 +77,30 @@ def _is_labs(pid: int, table: Mapping[int, Process], daemons: set[int], inits: s
 
 
 def _stop(pids: Iterable[int]) -> None:
-    """By SIGTERM, and after a while by SIGKILL. No child of ours: who started it reaps it."""
+    """By SIGTERM, and after a while by SIGKILL, in their order. No child of ours: who started it reaps it.
+
+    A shell comes before the program that it waits for: else it would go on with its next command.
+    """
     handles = {}
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             handles[os.pidfd_open(pid)] = pid
     try:
-        waiting = set(handles)
+        waiting = [*handles]
         for number in (signal.SIGTERM, signal.SIGKILL):
             for handle in waiting:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(handle, number)
                     # Who was stopped hears nothing else but SIGKILL.
                     signal.pidfd_send_signal(handle, signal.SIGCONT)
-            waiting -= _ended(waiting)
+            gone = _ended(waiting)
+            waiting = [handle for handle in waiting if handle not in gone]
     finally:
         for handle in handles:
             os.close(handle)
 
 
-def _ended(handles: set[int]) -> set[int]:
+def _ended(handles: Iterable[int]) -> set[int]:
     """Those that end within the time, each of which has all of it."""
     gone = set()
     for handle in handles:
