@@ -270,7 +270,12 @@ FAULTS = (
     Fault(
         "blocked-443",
         "the customer's firewall loses TCP 443",
-        Need("a direct path through a firewall", _calls_through_firewall, "direct"),
+        Need(
+            "a direct path through a firewall",
+            _calls_through_firewall,
+            "direct",
+            also=("proxy",),
+        ),
         _https_is_blocked,
     ),
     Fault(

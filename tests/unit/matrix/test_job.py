@@ -101,6 +101,11 @@ def test_with_faults_there_is_a_run_for_each_that_applies() -> None:
     assert by["vpn.wrong-psk"].about == ("vpn",)
 
 
+def test_no_proxy_takes_over_where_the_firewall_loses_what_both_send() -> None:
+    (lost,) = [e for e in planned.plan(["two-sites"], with_faults=True) if e.fault == "blocked-443"]
+    assert not lost.survives
+
+
 def test_a_wrong_address_leads_astray_where_the_firewall_opens_names() -> None:
     jobs = planned.plan(["direct", "direct-names"], with_faults=True)
 
