@@ -27,6 +27,7 @@ STOPS: Causes = {
     "dns-fenced": Step.name,
     # What befell a session that was up; what another client's packets did; what nobody can date.
     **dict.fromkeys(
-        ["gateway-died", "mixed-up-clients", "i5-died", "corrupted-l2tp", "too-slow", "no-ikev1"], None
+        ["gateway-died", "mixed-up-clients", "i5-died", "corrupted-l2tp", "too-slow", "slow-line",
+         "no-ikev1"], None
     ),
 }  # fmt: skip
