@@ -77,6 +77,7 @@ class Packet:
     more_fragments: bool
     raw: bytes = field(repr=False)
     payload_from: int = 0
+    """Where ``payload`` begins in ``raw``, and below where it ends."""
     payload_to: int = sys.maxsize
     source_port: int = 0
     destination_port: int = 0
@@ -92,12 +93,15 @@ class Packet:
 
     @property
     def payload(self) -> bytes:
-        """What follows the transport header; where we know none, and in later fragments, the IP header."""
+        """What follows the transport header.
+
+        Of a protocol without one that we know, and in later fragments, what follows the IP header.
+        """
         return self.raw[self.payload_from : self.payload_to]
 
     @property
     def body(self) -> bytes:
-        """What follows the IP header and IPv6's extension headers: in a fragment a part of that."""
+        """What follows the IP header and IPv6's extension headers; a fragment has a part of that."""
         return self.raw[self.body_from : self.body_to]
 
     def __eq__(self, other: object) -> bool:

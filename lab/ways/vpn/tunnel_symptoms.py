@@ -106,7 +106,7 @@ def find_silence(trail: Trail) -> Diagnosis | None:
 
 
 def _answered(trail: Trail) -> bool:
-    """Whether the gateway's own wire has answers, though none came by the telephone: the line was full."""
+    """Whether a wire has answers of the gateway's: if none came to the client, the telephone held them up."""
     sent = (j.packet for out, found, _ in trail.directions if not out for j in found)
     return any(packet.uses_udp(IKE_PORT) for packet in sent)
 
