@@ -26,7 +26,10 @@ EVENTS_IN_JSON = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabView:
-    """A standing lab, as it was at one moment."""
+    """A standing lab; each node as it was when it was asked, by that node's clock.
+
+    The nodes are asked one after another, and the lab goes on in between: by a virtual clock, for minutes.
+    """
 
     name: str
     topology: str
@@ -39,7 +42,7 @@ class LabView:
     started: float
     """By the lab's clock: from where the story counts; 0 if the lab has told nothing yet."""
     now: float
-    """By the lab's clock, seconds since 1970; 0 if no node answered."""
+    """By the lab's clock, seconds since 1970, when the last node was asked; 0 if no node answered."""
     ways: tuple[dict[str, Any], ...]
     """As ``lab status --json`` has them."""
     nodes: tuple[NodeSeen, ...]
