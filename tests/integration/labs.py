@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,10 +28,12 @@ from lab.secret import Secret, find
 from lab.topology.model import Topology
 from lab.verify.case import Case
 from lab.ways.vpn.plan import connections
+from tests.integration.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300.0
 AT_ONCE = 2
+_WARM = Warm()
 SYSTEM_PYTHON = "/usr/bin/python3"
 """For commands in a lab: what comes first in the PATH may be a script that looks for a Python."""
 
@@ -108,15 +109,8 @@ class Ran:
 
 def lab(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, from this checkout."""
-    return subprocess.run(
-        [sys.executable, "-m", "lab", *argv],
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        stdin=subprocess.DEVNULL,
-    )
+    env = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
+    return _WARM.lab(*argv, cwd=cwd or Path.cwd(), env=env, timeout=DEADLINE_S)
 
 
 def changed(folder: Path, given: str, *changes: tuple[str, str], to: str = "") -> str:
