@@ -158,12 +158,16 @@ def run_program(
     own: bool,
     stdin: bool = True,
     env: dict[str, str] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> int:
-    """Run a program inside on this terminal and return its exit status."""
+    """Run a program inside on this terminal and return its exit status.
+
+    ``meanwhile`` is called once the program has been asked for; what that says waits until it returns.
+    """
     program = terminal_program(opened.engine, opened.run_dir, argv, env or {}, stdin=stdin)
     if own:
         program = replace(program, own=True, epoch=start_of_time(opened))
-    return Session(opened.channel, opened.death).run(program, stdin=stdin)
+    return Session(opened.channel, opened.death).run(program, stdin=stdin, meanwhile=meanwhile)
 
 
 def terminal_program(

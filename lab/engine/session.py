@@ -100,8 +100,13 @@ class Session:
         self._status: int | None = None
         self._unread = False
 
-    def run(self, program: Program, *, stdin: bool) -> int:
-        """Start the program and carry everything until it ends; returns its exit status."""
+    def run(
+        self, program: Program, *, stdin: bool, meanwhile: Callable[[], None] | None = None
+    ) -> int:
+        """Start the program and carry everything until it ends; returns its exit status.
+
+        ``meanwhile`` is called once, while the program starts.
+        """
         self._send(json_frame(FrameKind.open, _NUMBER, asdict(program)))
         if not stdin:
             self._send(ChannelFrame(FrameKind.input, _NUMBER))
@@ -114,6 +119,8 @@ class Session:
             selector.register(came, selectors.EVENT_READ)
             reading = False
             wants_input = stdin
+            if meanwhile is not None:
+                meanwhile()
 
             while self._status is None:
                 if wants_input and not reading and self._window_left > 0:
