@@ -88,7 +88,7 @@ def check_out_23(case: Case) -> Finding:
         elif not opened:
             check.lack(Step.address, f"no call of {plan.client} got as far as IP")
         elif case.called and not any(_first(case, call) for call in opened):
-            what = "IKE" if _carries_vpn(case, plan.client) else "TCP connection"
+            what = _either({_carries_vpn(case, call) for call in opened}, "TCP connection")
             check.lack(Step.syn, f"no {what} was opened in a call of {plan.client}")
     object_to_failed_calls(case, check, "dial")
     steps.append(_judge_uplink(case, check))
@@ -131,19 +131,27 @@ def _and_nothing(case: Case, leaves: str) -> str:
     return f", and nothing {leaves} by {case.outside}" if case.exits else ""
 
 
-def _carries_vpn(case: Case, client: str) -> bool:
-    """Whether a client's calls carry a VPN, in which its TCP is."""
-    return any(map(case.topology.is_in_calls, case.topology.ways_of(client)))
+def _carries_vpn(case: Case, call: TelephoneCall) -> bool:
+    """Whether a call carries a VPN, in which its TCP is: it is for the way that was tried last before it."""
+    own, at = case.topology.ways_of(call.client), call.attempt.started if call.attempt else 0.0
+    tried = [t.way for t in case.record.tries if t.agent == call.client and t.started <= at]
+    ways = [way for way in own if way.name in tried[-1:] and case.goes_by(KIND, way)] or own
+    return any(map(case.topology.is_in_calls, ways))
 
 
 def _first_text(case: Case) -> str:
-    vpn = {_carries_vpn(case, plan.client) for plan in case.dialers}
-    return " or ".join(text for text, over in (("TCP SYN", False), ("IKE", True)) if over in vpn)
+    ways = [way for plan in case.dialers for way in case.topology.ways_of(plan.client)]
+    vpn = {case.topology.is_in_calls(way) for way in ways if case.goes_by(KIND, way)}
+    return _either(vpn, "TCP SYN")
+
+
+def _either(vpn: set[bool], plain: str) -> str:
+    return " or ".join(text for text, over in ((plain, False), ("IKE", True)) if over in vpn)
 
 
 def _first(case: Case, call: TelephoneCall) -> list[Carried]:
     """What opens the call home, and does not try the fence: TCP, or IKE where a VPN goes by the call."""
-    opens = _is_ike if _carries_vpn(case, call.client) else _is_syn
+    opens = _is_ike if _carries_vpn(case, call) else _is_syn
     opening = (i for i in call.frames if i.outgoing and i.data and opens(i.data))
     return [item for item in opening if item.data and not case.is_trial(item.data)]
 
@@ -168,7 +176,7 @@ def _order(case: Case, check: Check, call: TelephoneCall) -> str:
         "IPCP open": call.opened,
     }
     if first:
-        steps["first IKE" if _carries_vpn(case, call.client) else "first SYN"] = first[0].frame.time
+        steps["first IKE" if _carries_vpn(case, call) else "first SYN"] = first[0].frame.time
     check.show(frames_of([i for i, _ in (*lcp[:1], *acks[:1], *ipcp[:2])] + first[:1]))
     who = f"{call}, to {call.dialled}, {call.answer}"
     return check.in_order(who, steps, case.record.started)
