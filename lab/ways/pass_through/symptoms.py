@@ -16,6 +16,7 @@ from lab.verify.symptom import Diagnosis, loss_of_all
 from lab.ways.pass_through.causes import STOPS as STOPS
 from lab.ways.pass_through.plan import Borrower, PassThroughPlan
 from lab.ways.vpn.plan import FIREWALL_REQUIREMENTS
+from lab.wire import arp
 from lab.wire.decode import ICMP, Packet
 from lab.wire.l2tp import ControlType
 
@@ -98,7 +99,8 @@ def of_clear(case: Case, way: PassThroughPlan, agent: str) -> Diagnosis | None:
         seen for seen in case.clear if seen.client == agent and seen.partition == way.partition
     ]
     return (
-        _silent(case, way, borrower, clear)
+        _absent(case, way, borrower, clear)
+        or _silent(case, way, borrower, clear)
         or _one_way(case, way, borrower, clear)
         or _died(case, way, borrower, clear)
     )
@@ -116,6 +118,23 @@ def _ike_text(case: Case, way: PassThroughPlan) -> str:
     begun = sum(sighting.packet.source in own for sighting in case.ike_inside)
     sent = count(begun, "IKE packet") if begun else "no IKE packet"
     return f"; {way.partition} sent {sent}"
+
+
+def _absent(
+    case: Case, way: PassThroughPlan, borrower: Borrower, clear: list[ClearL2tp]
+) -> Diagnosis | None:
+    """The partition is not on the wire: an HMC that looks for it by ARP has nobody to send L2TP to."""
+    client, partition, address = borrower.client, way.partition, borrower.partition_address
+    said = arp.read(case.wire[borrower.segment])
+    asked = [m for m in said if (m.sender, m.target) == (borrower.address, address)]
+    if clear or not asked or any(m.sender == address for m in said):
+        return None
+    return Diagnosis(
+        "i5-silent",
+        f"{_who(way, borrower)} is not on {borrower.segment}: {client} asked for its address by ARP "
+        f"{count(len(asked), 'time')}, nobody answered, and no L2TP packet was sent{_ike_text(case, way)}",
+        f"see whether {partition} runs, and whether it is on {borrower.segment}",
+    )
 
 
 def _silent(

@@ -11,6 +11,7 @@ from scapy.packet import Raw
 from lab.verify import passed_on
 from lab.verify.finding import Verdict
 from lab.verify.passed_on import SeenCall
+from lab.wire import arp
 from lab.wire.decode import ESP, Frame
 from lab.wire.l2tp import Avp, ControlType
 from tests.recordings.true_run import Recordings, TrueRun
@@ -38,6 +39,22 @@ def test_the_other_direction_of_udp_1701_looks_like_a_silent_partition(
     assert found.cause == "i5-silent"
     assert "i5 sent no IKE packet" in found.sentence
     assert "whether i5 runs, and whether UDP 1701 of hmc gets to it (OUT-28)" in found.hint
+
+
+def test_a_partition_that_is_not_on_the_wire_gets_no_l2tp_and_is_silent_all_the_same(
+    recordings: Recordings,
+) -> None:
+    """It was gone before anybody asked for its address, as one that is to help out may be."""
+    run = silenced(recordings("pass-through-vpn.udp-1701-one-way"))
+    answers = {id(m.frame) for m in arp.read(run.wire["i5-lan"]) if m.sender == I5}
+    run.drop("i5-lan", [f for f in run.wire["i5-lan"] if id(f) in answers])
+    sent = run.find("i5-lan", lambda p: p.uses_udp(1701))
+    run.drop("i5-lan", sent)
+    found = run.diagnose()
+
+    assert found.cause == "i5-silent"
+    assert "i5 (203.0.113.20) is not on i5-lan: hmc asked for its address by ARP" in found.sentence
+    assert "no L2TP packet was sent; i5 sent no IKE packet" in found.sentence
 
 
 def test_a_partition_that_sent_ike_is_not_said_to_have_sent_none(recordings: Recordings) -> None:
