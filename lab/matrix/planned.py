@@ -58,6 +58,6 @@ def _with_fault(plain: Job, topology: Topology, fault: Fault) -> Job:
         cause=causes.expected(topology.name, fault.name),
         unharmed=fault.survives or fault.backed_up(topology),
         survives=fault.survived_by(topology),
-        about=tuple(filter(None, (fault.need.kind, *fault.need.also))),
+        about=fault.need.kinds,
         breaks=causes.broken_invariants(topology, fault.name),
     )

@@ -22,6 +22,19 @@ class Need:
     path."""
     also: tuple[str, ...] = ()
     """Other kinds of way that they befall."""
+    carrying: str = ""
+    """The kind of the ways over such a way that they befall; empty: whatever runs over it."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of ways of which one must have been tried for them to be seen; empty: any."""
+        return tuple(filter(None, (self.carrying or self.kind, *self.also)))
+
+    def befalls(self, topology: Topology, way: Way) -> bool:
+        """Whether such faults are about a way home, or about the one below it."""
+        kinds = {*topology.kinds_of(way)}
+        own = {self.kind, self.carrying} - {""}
+        return bool(own and own <= kinds) or not kinds.isdisjoint(self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +55,8 @@ class Fault:
 
     def survived_by(self, topology: Topology) -> bool:
         """Whether the calls home of a topology's agents get through: perhaps by another way."""
-        befallen = {self.need.kind, *self.need.also}
         spared = (
-            any(not befallen & {*topology.kinds_of(way)} for way in topology.ways_of(agent))
+            any(not self.need.befalls(topology, way) for way in topology.ways_of(agent))
             for agent in topology.agents
         )
         if self.survives or self.backed_up(topology):

@@ -23,12 +23,13 @@ def _lends_modem(topology: Topology) -> bool:
     return any(dialer.partition and dialer.devices for dialer in dialers(topology))
 
 
-LENT_MODEM = Need("a modem that a partition lends", _lends_modem, "pass-through")
+LENT_MODEM = Need("a modem that a partition lends", _lends_modem, "pass-through", carrying="dial")
 PASS_THROUGH = Need("a way of pass-through", lambda t: bool(plans(t)), "pass-through")
 LENT_VPN = Need(
     "a VPN that a partition lends, through a firewall",
     lambda t: t.firewall is not None and bool(_lends_vpn(t)),
     "pass-through",
+    carrying="vpn",
 )
 
 
