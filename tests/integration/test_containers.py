@@ -21,11 +21,10 @@ from lab.engine import registry
 from lab.wait import wait_until
 from tests.integration import docker_engine
 from tests.integration.docker_engine import DockerEngine, look
-from tests.integration.labs import ROOT
+from tests.integration.labs import DEADLINE_S, ROOT
 
 pytestmark = pytest.mark.skipif(bool(docker_engine.why_not()), reason=docker_engine.why_not())
 
-DEADLINE_S = 120.0
 CALL = "curl -sS --cacert $LAB_CA_FILE $LAB_SERVER"
 
 

@@ -6,17 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from lab.wait import wait_until
-from tests.integration.labs import SYSTEM_PYTHON
+from tests.integration.labs import DEADLINE_S, SYSTEM_PYTHON
 from tests.integration.users import (
     Surroundings,
     User,
     end,
+    interrupt,
     kernel,
     kernels,
     processes,
@@ -28,6 +28,8 @@ pytestmark = pytest.mark.kernel
 
 STORY = rb"path +\S"
 """The scenario goes on after this line."""
+LONG = ("run", "direct", "--clock", "real", "--fault", "slow-server")
+"""A scenario that ends by itself after a minute: its agent waits for an answer."""
 
 # Writes where process 1 is about to go on: it dies by SIGSEGV, which no kernel outlives.
 KILL_INIT = """
@@ -66,15 +68,16 @@ def test_signal_in_a_scenario(
     user: User, tmp_path: Path, number: signal.Signals, status: int, whole_group: bool
 ) -> None:
     out = tmp_path / "run"
-    process = user.start("run", "direct", "--out", os.fspath(out))
+    process = user.start(*LONG, "--out", os.fspath(out))
     try:
         read_until(process, STORY, errors=True)
         os.killpg(process.pid, number) if whole_group else process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=DEADLINE_S)
         # 128 and the signal, as a shell would say it, although everything was taken down in order.
         assert process.returncode == status
         assert not processes(os.fspath(out))
-        assert (out / "record.json").exists(), "it was taken down in order"
+        record = json.loads((out / "record.json").read_text())
+        assert record["calls"] == [], "it was taken down in order, and the answer was not waited for"
     finally:
         end(process)
 
@@ -87,7 +90,7 @@ def test_a_command_that_is_deaf_to_the_signal(user: User, tmp_path: Path) -> Non
     try:
         read_until(process, b"here\n")
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 143
         # The lab ends it in the end, and does not take it for something that a daemon has left.
         assert json.loads((out / "record.json").read_text())["leftovers"] == []
@@ -97,11 +100,11 @@ def test_a_command_that_is_deaf_to_the_signal(user: User, tmp_path: Path) -> Non
 
 def test_signal_while_it_boots(user: User, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = user.start("run", "direct", "--out", os.fspath(out))
+    process = user.start(*LONG, "--out", os.fspath(out))
     try:
-        wait_until("the kernel", lambda: kernels(out), 10.0)
+        wait_until("the kernel", lambda: kernels(out), DEADLINE_S)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 130
         assert not processes(os.fspath(out))
     finally:
@@ -115,7 +118,7 @@ def test_the_program_decides_about_an_interrupt(user: User, tmp_path: Path) -> N
     try:
         read_until(process, b"up\n")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=DEADLINE_S)
         assert (out, process.returncode) == (b"caught\n", 5)
     finally:
         end(process)
@@ -127,10 +130,8 @@ def test_who_insists_is_heard(user: User) -> None:
     process = user.start(*words)
     try:
         read_until(process, b"up\n")
-        for _ in range(3):
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
-        process.communicate(timeout=20)
+        interrupt(process, times=3)
+        process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 130
     finally:
         end(process)
@@ -141,11 +142,9 @@ def test_interrupt_while_nobody_reads_the_output(user: User, tmp_path: Path) -> 
     process = user.start("run", "direct", "--quiet", "--out", os.fspath(out), "--", "yes")
     try:
         read_until(process, b"y\n")
-        for _ in range(3):
-            time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
+        interrupt(process, times=3)
         # Our own end of the pipe stays full.
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=DEADLINE_S) == 130
         assert not processes(os.fspath(out))
     finally:
         end(process)
@@ -179,9 +178,9 @@ def test_end_of_a_program_that_spins(
     words = ("run", "direct", "--quiet", "--out", os.fspath(out))
     process = user.start(*words, "--", "sh", "-c", ": > $LAB_RUN_DIR/spins; while :; do :; done")
     try:
-        wait_until("the loop", (out / "spins").exists, 15.0)
+        wait_until("the loop", (out / "spins").exists, DEADLINE_S)
         process.send_signal(number)
-        assert process.wait(timeout=20) == status
+        assert process.wait(timeout=DEADLINE_S) == status
         wait_gone(os.fspath(out))
     finally:
         end(process)
@@ -216,7 +215,7 @@ def test_a_killed_kernel(user: User, tmp_path: Path) -> None:
     process = one_that_waits(user, out)
     try:
         os.kill(kernel(out), signal.SIGKILL)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 4
         assert b"the lab's kernel died: it ended by SIGKILL" in errors
         wait_gone(os.fspath(out))
@@ -235,7 +234,7 @@ def test_two_at_a_time(user: User, tmp_path: Path) -> None:
         # else runs labs on this machine now counts, too.
         assert all(cpus.isdecimal() for cpus in used), used
         for process in both:
-            process.communicate(b"word\n", timeout=20)
+            process.communicate(b"word\n", timeout=DEADLINE_S)
             assert process.returncode == 0
     finally:
         for process in both:

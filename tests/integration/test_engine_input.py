@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import kernel
-from tests.integration.labs import ROOT
+from tests.integration.labs import DEADLINE_S, ROOT
 from tests.integration.users import Surroundings, User
 
 pytestmark = pytest.mark.kernel
@@ -101,7 +101,7 @@ def test_ptrace_forbidden(user: User) -> None:
         env={**user.env, "LAB_SECCOMP": "off"},
         cwd=user.home,
         capture_output=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
     refused(done, 3, "ptrace", "--cap-add SYS_PTRACE")
@@ -117,7 +117,7 @@ def test_ptrace_forbidden_is_no_matter_where_the_kernel_knows_seccomp(user: User
         env={**user.env, "LAB_SECCOMP": "auto"},
         cwd=user.home,
         capture_output=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -132,7 +132,7 @@ def in_mounts(
         env={**user.env, **(env or {})},
         cwd=user.home,
         capture_output=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
 

@@ -22,6 +22,7 @@ import pytest
 from lab.engine.frames import FrameKind, json_frame
 from lab.engine.session import Program
 from lab.wait import wait_until
+from tests.integration.labs import DEADLINE_S
 from tests.integration.users import (
     Surroundings,
     User,
@@ -101,7 +102,7 @@ def test_exec_several_at_once(user: User, standing: str) -> None:
     }
     try:
         for n, (node, process) in enumerate(running.items(), 3):
-            out, _ = process.communicate(b"word\n", timeout=20)
+            out, _ = process.communicate(b"word\n", timeout=DEADLINE_S)
             assert (out.decode().strip(), process.returncode) == (f"{node} {node} {node}", n)
     finally:
         for process in running.values():
@@ -145,7 +146,7 @@ def test_interrupt_of_an_exec(user: User, standing: str) -> None:
     try:
         read_until(process, b"up\n")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 130
     finally:
         end(process)
@@ -157,7 +158,7 @@ def test_a_killed_exec_takes_its_program_along(user: User, standing: str) -> Non
         read_until(process, b"up\n")
         process.kill()
         look = ("exec", "hmc", "--", "pgrep", "-f", "sleep 4321")
-        wait_until("the end of the program", lambda: user.lab(*look).returncode == 1, 10.0)
+        wait_until("the end of the program", lambda: user.lab(*look).returncode == 1, DEADLINE_S)
     finally:
         end(process)
 
@@ -193,7 +194,7 @@ def test_capture_into_another_program(user: User, standing: str) -> None:
         assert capture.stdout is not None
         capture.stdout.close()
         user.lab("exec", "hmc", "--", "sh", "-c", ping)
-        assert capture.wait(timeout=10) == 141
+        assert capture.wait(timeout=DEADLINE_S) == 141
     finally:
         end(reader)
         capture.kill()
@@ -247,13 +248,13 @@ def test_a_client_that_does_not_read_holds_up_nobody(user: User, standing: str) 
             assert user.lab("exec", "hmc", "--", "true").returncode == 0
         cut_off = select.poll()
         cut_off.register(deaf, select.POLLRDHUP)
-        assert cut_off.poll(30_000)
+        assert cut_off.poll(DEADLINE_S * 1000)
         received = 0
         while data := deaf.recv(1 << 20):
             received += len(data)
         assert received < 150_000_000
         gone = ("exec", "hmc", "--", "pgrep", "-f", "head -c 150000000")
-        wait_until("the end of the program", lambda: user.lab(*gone).returncode == 1, 10.0)
+        wait_until("the end of the program", lambda: user.lab(*gone).returncode == 1, DEADLINE_S)
 
 
 def test_a_client_of_another_version(user: User, standing: str) -> None:
@@ -266,7 +267,7 @@ def test_a_client_of_another_version(user: User, standing: str) -> None:
 
 def connect(entry: dict[str, Any]) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(30)
+    connection.settimeout(DEADLINE_S)
     folder = os.open(entry["run_dir"], os.O_PATH)
     connection.connect(f"/proc/self/fd/{folder}/control.sock")
     os.close(folder)
@@ -318,7 +319,7 @@ def test_a_killed_supervisor(home: User, clock: str) -> None:
     try:
         read_until(shell, b"up\n")
         os.kill(entry["pid"], signal.SIGKILL)
-        _, errors = shell.communicate(timeout=10)
+        _, errors = shell.communicate(timeout=DEADLINE_S)
         assert shell.returncode == 4
         assert b"the lab direct has gone" in errors
     finally:
@@ -342,11 +343,12 @@ def test_supervisor_ends_in_order(home: User) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_whoever_starts_a_lab_goes(home: User, number: signal.Signals) -> None:
-    process = home.start("up", "vpn", "--out", "out")
+    # It goes on for minutes: nobody answers.
+    process = home.start("up", "vpn", "--fault", "gateways-silent", "--out", "out")
     try:
-        wait_until("the kernel", lambda: kernels(home.home / "out"), 10.0)
+        wait_until("the kernel", lambda: kernels(home.home / "out"), DEADLINE_S)
         process.send_signal(number)
-        process.communicate(timeout=20)
+        process.communicate(timeout=DEADLINE_S)
         assert process.returncode == (130 if number is signal.SIGINT else -number)
         wait_gone(os.fspath(home.home / "out"))
         assert status(home) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.integration.labs import DEADLINE_S
 from tests.integration.users import User, processes
 
 pytestmark = pytest.mark.kernel
@@ -97,20 +98,24 @@ def test_shell(shell: Terminal[bytes]) -> None:
 
 
 def test_the_terminal_is_as_before(user: User) -> None:
-    terminal = pexpect.spawn("sh", env={**user.env, "PS1": "$ "}, cwd=os.fspath(user.home))
+    terminal = pexpect.spawn(
+        "sh", env={**user.env, "PS1": "$ "}, cwd=os.fspath(user.home), timeout=DEADLINE_S
+    )
     try:
         terminal.expect_exact(b"$ ")
         words = " ".join(user.argv("run", "direct", "--quiet", "--", "true"))
         terminal.sendline(
             f"stty -g >before; {words}; stty -g >after; cmp before after && echo sa''me".encode()
         )
-        terminal.expect_exact(b"same", timeout=20)
+        terminal.expect_exact(b"same")
     finally:
         terminal.close(force=True)
 
 
 def test_interrupt_typed_in_a_scenario(user: User, tmp_path: Path) -> None:
-    terminal = user.terminal("run", "direct", "--out", os.fspath(tmp_path / "run"))
+    # It ends by itself after a minute: its agent waits for an answer.
+    words = ("run", "direct", "--clock", "real", "--fault", "slow-server")
+    terminal = user.terminal(*words, "--out", os.fspath(tmp_path / "run"))
     try:
         terminal.expect(rb"path +\S")
         terminal.send(b"\x03")

@@ -21,6 +21,7 @@ from lab.secret import Secret, find
 from lab.topology.model import Topology
 from lab.wait import wait_until
 from tests.images import Image, Item, base, folder, hard_link, layer
+from tests.integration.labs import DEADLINE_S
 from tests.integration.users import Surroundings, User, end, processes, read_until
 
 pytestmark = pytest.mark.kernel
@@ -62,7 +63,6 @@ RUNS = {
     "WorkingDir": "/srv/agent",
     "User": "agent",
 }
-DEADLINE_S = 300.0
 READY = '{"status": "ready", "service": "callhome-lab sdc", "transaction": "SDC0000001"}'
 
 

@@ -19,12 +19,11 @@ import pytest
 from lab import codec, kernel
 from lab.charon import store as charons
 from lab.topology.model import Topology
-from tests.integration.labs import ROOT
+from tests.integration.labs import DEADLINE_S, ROOT
 
 pytestmark = pytest.mark.kernel
 
 NOBODY = 65534
-DEADLINE_S = 120.0
 SHORT_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 

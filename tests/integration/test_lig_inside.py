@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.labs import DEADLINE_S, ROOT
+
 pytestmark = pytest.mark.kernel
 
-ROOT = Path(__file__).parents[2]
 MODULES = ("tests/integration/test_lig.py", "tests/unit/test_fence.py")
 
 
@@ -28,7 +29,7 @@ def test_nothing_of_the_gateway_is_left_out_in_the_labs_own_kernel(tmp_path: Pat
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from tests.integration import native_labs
-from tests.integration.labs import ROOT, Runs
+from tests.integration.labs import DEADLINE_S, ROOT, Runs
 from tests.integration.users import User
 
 pytestmark = pytest.mark.kernel
 
-DEADLINE_S = 300.0
 TOPOLOGIES = ("direct", "vpn-nat", "dial")
 
 

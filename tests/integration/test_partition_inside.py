@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.labs import DEADLINE_S, ROOT
+
 pytestmark = pytest.mark.kernel
 
-ROOT = Path(__file__).parents[2]
 MODULES = {"tests/integration/test_partition.py": 29, "tests/integration/test_remote_modem.py": 7}
 """With how many tests each has at least."""
 
@@ -32,7 +33,7 @@ def test_nothing_of_a_partition_is_left_out_in_the_labs_own_kernel(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,12 +22,12 @@ from lab.machine import doctor
 from lab.secret import Secret, find
 from lab.topology.model import Topology
 from tests.images import Image, Item, base, layer
+from tests.integration.labs import DEADLINE_S
 
 pytestmark = pytest.mark.kernel
 
 REPO = Path(__file__).resolve().parents[2]
 FOREIGN = REPO / "tests" / "data" / "foreign"
-DEADLINE_S = 120
 BORDER = "lab: this session goes on inside the lab's own kernel"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from lab.cli.watch import EVENTS_ONCE
 from lab.run.standing import LOG
+from tests.integration.labs import DEADLINE_S
 from tests.integration.users import User
 
 pytestmark = pytest.mark.kernel
@@ -77,7 +78,7 @@ def watching(user: User, *words: str, size: tuple[int, int] = (40, 110)) -> Term
     python, *argv = user.argv("watch", *words)
     env = {**user.env, "TERM": "xterm"}
     return pexpect.spawn(
-        python, argv, env=env, cwd=os.fspath(user.home), dimensions=size, timeout=60
+        python, argv, env=env, cwd=os.fspath(user.home), dimensions=size, timeout=DEADLINE_S
     )
 
 
@@ -174,7 +175,7 @@ def test_the_terminal_is_left_as_it_was(user: User, standing: str, how: str) -> 
         )
         env["PYTHONPATH"] = f"{user.home}:{env['PYTHONPATH']}"
     shell: Terminal[bytes] = pexpect.spawn(
-        "sh", env=env, cwd=os.fspath(user.home), dimensions=(30, 100), timeout=60
+        "sh", env=env, cwd=os.fspath(user.home), dimensions=(30, 100), timeout=DEADLINE_S
     )
     try:
         shell.expect_exact(b"$ ")

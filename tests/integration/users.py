@@ -22,11 +22,8 @@ import pexpect
 
 from lab.charon import store as charons
 from lab.kernel import store
-from lab.wait import wait_until
-from tests.integration.labs import ROOT
-
-DEADLINE_S = 60.0
-READ_S = 15.0
+from lab.wait import Deadline, wait_until
+from tests.integration.labs import DEADLINE_S, ROOT
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,12 @@ class User:
         python, *argv = self.argv(*words)
         env = {**self.env, "PS1": "$ "}
         return pexpect.spawn(
-            python, argv, env=env, cwd=os.fspath(self.home), dimensions=size, timeout=20
+            python,
+            argv,
+            env=env,
+            cwd=os.fspath(self.home),
+            dimensions=size,
+            timeout=DEADLINE_S,
         )
 
     @contextmanager
@@ -136,7 +138,7 @@ class Surroundings:
         """
         now = Surroundings.look(user)
         more = [Path("/dev/shm", name) for name in now.shared_memory - self.shared_memory]
-        wait_until(f"the end of {more}", lambda: not any(map(Path.exists, more)), 10.0)
+        wait_until(f"the end of {more}", lambda: not any(map(Path.exists, more)), DEADLINE_S)
         pairs = {"mounts": (self.mounts, now.mounts), "files": (self.files, now.files)}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -179,7 +181,7 @@ def started(pid: int) -> int:
 
 def wait_gone(word: str) -> None:
     """Return once no process is left that works there."""
-    wait_until(f"the end of every process of {word}", lambda: not processes(word), 10.0)
+    wait_until(f"the end of every process of {word}", lambda: not processes(word), DEADLINE_S)
 
 
 def read_until(process: subprocess.Popen[bytes], pattern: bytes, *, errors: bool = False) -> bytes:
@@ -187,14 +189,33 @@ def read_until(process: subprocess.Popen[bytes], pattern: bytes, *, errors: bool
     stream = process.stderr if errors else process.stdout
     assert stream is not None
     seen = b""
-    end = time.monotonic() + READ_S
+    by = Deadline(DEADLINE_S)
     while not re.search(pattern, seen):
-        ready, _, _ = select.select([stream], [], [], end - time.monotonic())
+        ready, _, _ = select.select([stream], [], [], by.left_s)
         chunk = os.read(stream.fileno(), 4096) if ready else b""
         if not chunk:
             raise RuntimeError(f"{pattern!r} did not come: {seen!r}")
         seen += chunk
     return seen
+
+
+def interrupt(process: subprocess.Popen[bytes], times: int) -> None:
+    """Send SIGINT, and the next one once that has come: of two that wait for a busy process one is left."""
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        wait_until(
+            "the interrupt has come",
+            lambda: process.poll() is not None or not _waits(process.pid),
+            DEADLINE_S,
+        )
+        time.sleep(0.1)
+
+
+def _waits(pid: int) -> bool:
+    """Whether a SIGINT is there that a process has not been given yet: proc_pid_status(5)."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\t(\w+)$", text, re.MULTILINE)
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
