@@ -77,7 +77,9 @@ def test_signal_in_a_scenario(
         assert process.returncode == status
         assert not processes(os.fspath(out))
         record = json.loads((out / "record.json").read_text())
-        assert record["calls"] == [], "it was taken down in order, and the answer was not waited for"
+        assert record["calls"] == [], (
+            "it was taken down in order, and the answer was not waited for"
+        )
     finally:
         end(process)
 

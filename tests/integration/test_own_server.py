@@ -14,7 +14,7 @@ from tests.integration.labs import ROOT, SYSTEM_PYTHON
 
 pytestmark = pytest.mark.kernel
 
-CALL = ("--", "sh", "-c", 'curl -sS -m 5 --cacert "$LAB_CA_FILE" "$LAB_SERVER/x?y"')
+CALL = ("--", "sh", "-c", 'curl -sS -m 60 --cacert "$LAB_CA_FILE" "$LAB_SERVER/x?y"')
 REASON = "sdc runs a program of the user's own, {}, and keeps no ledger"
 RSA = "curl -sS -m 5 --tls-max 1.2 --ciphers ECDHE-RSA-AES256-GCM-SHA384 --cacert $LAB_CA_FILE $LAB_SERVER"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.labs import ROOT
-from tests.integration.users import DEADLINE_S, User
+from tests.integration.labs import DEADLINE_S, ROOT
+from tests.integration.users import User
 
 pytestmark = pytest.mark.kernel
 
-CALL = 'curl -sS -m 5 --cacert "$LAB_CA_FILE" "$LAB_SERVER"'
+CALL = 'curl -sS -m {} --cacert "$LAB_CA_FILE" "$LAB_SERVER"'
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def user(tmp_path: Path) -> User:
     return User.settle(tmp_path / "home")
 
 
-def calls(user: User) -> bool:
-    """Whether a call gets home."""
-    done = user.lab("exec", "hmc", "--", "sh", "-c", CALL)
+def calls(user: User, within_s: int = 60) -> bool:
+    """Whether a call gets home; by a modem that takes seconds of a real clock, and more on a busy machine."""
+    done = user.lab("exec", "hmc", "--", "sh", "-c", CALL.format(within_s))
     assert done.returncode == 0 or b"curl" in done.stderr, done.stderr
     return done.returncode == 0 and b"callhome-lab" in done.stdout
 
@@ -78,7 +78,7 @@ def test_ways_of_several_kinds_by_turns(user: User) -> None:
         )  # fmt: skip
 
         assert said(user, "down", "vpn")[0] == 0
-        assert not calls(user)
+        assert not calls(user, within_s=5)
         assert said(user, "up", "modem")[0] == 0
         assert calls(user)
         assert state(user)["ways"] == {"vpn": "taken down", "modem": "up"}
@@ -151,7 +151,7 @@ def test_ways_without_a_tunnel_are_closed_and_opened(topology: str, way: str, us
             assert (status, words.splitlines()[0]) == (0, f"hmc: {way} is up")
             assert calls(user)
             assert said(user, "down")[0] == 0
-            assert not calls(user)
+            assert not calls(user, within_s=5)
         assert state(user)["ways"] == {way: "taken down"}
         assert state(user)["state"] == "way home down"
         assert said(user, "up", way)[0] == 0
