@@ -69,6 +69,8 @@ class _Batch:
     kind: str
     servers: list[ServerUrl]
     left: list[Queued]
+    wrong: bool = False
+    """Whether a server takes no password of the machine: another one may, and no other way helps (OUT-14)."""
 
 
 class Courier:
@@ -163,12 +165,11 @@ class _Sending:
         if batch.kind != ENROLMENT and self._state.credentials.of(batch.machine) is None:
             self.sent.why = self.sent.why or f"{batch.machine} is not enrolled yet"
             return
-        wrong = False
         for road, server in self._tries(batch):
-            wrong = self._at(road, server, batch) or wrong
+            batch.wrong = self._at(road, server, batch) or batch.wrong
             if not batch.left:
                 return
-        if wrong:
+        if batch.wrong:
             self.sent.why = f"IBM's servers do not take the password of {batch.machine}"
             self._enrolment.password_refused(batch.machine)
 
@@ -177,6 +178,8 @@ class _Sending:
             for server in batch.servers:
                 if not road.closed:
                     yield road, server
+            if batch.wrong:
+                return
 
     def _at(self, road: Road, server: ServerUrl, batch: _Batch) -> bool:
         """Send to one server what it takes; whether it takes no password."""

@@ -56,6 +56,7 @@ class Inquiry:
         With a ``machine`` its log-in is said; without one the request is anonymous.
         """
         self._why, self._reached = f"[servers] has none for {what}", False
+        wrong = False
         for road in self._roads.usable():
             for server in servers:
                 if not road.closed:
@@ -65,6 +66,10 @@ class Inquiry:
                             return reply
                         if reply is None or reply.status != 401:
                             break
+                    else:
+                        wrong = True
+            if wrong:  # Another way leads to the same servers (OUT-14).
+                break
         raise NotGiven(what, self._why, reached=self._reached)
 
     def _at(

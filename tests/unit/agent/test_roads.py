@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 
 from lab.agent import connection, roads, session
+from lab.agent.access_key import AccessKeys
+from lab.agent.credentials import AgentLogIn
+from lab.agent.inquiry import NotGiven
 from lab.agent.message import ServerUrl
 from lab.agent.proxied import ProxyUrl
 from lab.errors import PrerequisiteError
+from lab.secret import Secret
+from tests.unit.agent.examples import NAME
 from tests.unit.agent.lives import AgentLife, LiveAgent
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -176,6 +181,24 @@ def test_direct_is_tried_before_or_after_a_proxy_as_configured(alive: AgentLife)
         assert agent.beat().kept == 0
         assert len(other.asked) == 1
     assert [e["way"] for e in agent.events("acknowledged")] == ["w1"] * 3
+
+
+def test_a_password_that_ibm_does_not_take_is_no_reason_for_another_way(alive: AgentLife) -> None:
+    """OUT-14: the way is not unavailable; each server of it may know the password (R-11)."""
+    with proxy() as other:
+        agent = by(alive, {"kind": "direct"}, slot(other.url))
+        agent.beat()
+        known = agent.state.credentials.of(NAME)
+        assert known is not None
+        agent.state.credentials.keep(NAME, AgentLogIn(id=known.id, password=Secret("s3cr3t")))
+        assert agent.beat().kept
+        refused = {e["server"] for e in agent.events("refused") if e["kind"] == "heartbeat"}
+        assert refused == {*alive.site.urls}
+        with agent.courier.trip() as trip, pytest.raises(NotGiven):
+            AccessKeys(agent.state).update(agent.machine, trip.roads)
+        refused = {e["server"] for e in agent.events("refused") if e["kind"] == "access-key"}
+        assert refused == {*alive.site.urls}
+        assert other.asked == []
 
 
 class LabWay:
