@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lab.life.chronicle import DAY_S, Chronicle, ReceiverRequest
+from itertools import pairwise
+
+from lab.life.chronicle import DAY_S, Chronicle, Happening, ReceiverRequest
 from lab.names import all_of, count
 from lab.verify.finding import Check, Finding
 
@@ -63,11 +65,7 @@ def check_e_09(life: Chronicle) -> Finding:
     check = Check(
         "E-09", "the password changes when IBM offers another one, at least every 183 days"
     )
-    wanted = [
-        each
-        for each in life.having("password")
-        if each.subject and life.ended - each.time > CHANGED_WITHIN_S
-    ]
+    wanted = [each for each in _wanted(life) if life.ended - each.time > CHANGED_WITHIN_S]
     if not life.machines:
         return check.not_tested("the agent never enrolled")
     old = [each for each in life.service if TOO_OLD in each.detail]
@@ -85,6 +83,20 @@ def check_e_09(life: Chronicle) -> Finding:
     wrong = [e for e in _unexplained(life, life.service) if e.status == UNAUTHENTICATED]
     check.want(not wrong, f"a password that held no more, {count(len(wrong), 'time')}")
     return check.finding(f"{count(changes, 'change')}, and no request was refused for a password")
+
+
+def _wanted(life: Chronicle) -> list[Happening]:
+    """When IBM wanted another password, and the agent could hear of it before the next wish or a reset."""
+    marks = sorted([*life.having("password"), *life.having("reset")], key=lambda mark: mark.time)
+    ends: list[Happening | None] = [*(mark for mark in marks if mark.subject), None]
+    told = [each.time for each in life.service if each.served and each.identity]
+    return [
+        mark
+        for mark, after in pairwise(ends)
+        if mark is not None
+        and mark.deed == "password"
+        and (after is None or any(mark.time <= time < after.time for time in told))
+    ]
 
 
 def check_e_10(life: Chronicle) -> Finding:

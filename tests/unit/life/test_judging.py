@@ -45,6 +45,21 @@ def test_an_agent_that_does_everything_right() -> None:
     assert other == dict.fromkeys(OF_OTHER_SYSTEMS, Verdict.not_applicable)
 
 
+def test_what_ibm_wants_twice_before_the_agent_calls_is_one_change() -> None:
+    life = good.life()
+    again = Happening(time=at(good.PASSWORD) + 1, deed="password", subject=good.ID)
+    life.happenings.append(again)
+    assert judged(life)["E-09"] is Verdict.held
+    life.happenings[-1] = replace(again, time=at(good.PASSWORD + 3))
+    assert judged(life)["E-09"] is Verdict.failed
+
+
+def test_a_password_that_ibm_wants_just_before_a_reset_is_not_due() -> None:
+    life = good.life()
+    life.happenings.append(Happening(time=at(good.RESET), deed="password", subject=good.ID))
+    assert judged(life)["E-09"] is Verdict.held
+
+
 def test_an_agent_that_does_nothing_does_nothing_right() -> None:
     """Never is no merit; that nothing arrived is wrong."""
     life = good.life()
