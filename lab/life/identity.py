@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import inf
 
-from lab.life.chronicle import DAY_S, Chronicle, Happening, ReceiverRequest
+from lab.life.chronicle import DAY_S, Chronicle, Enrolled, Happening, ReceiverRequest
 from lab.names import all_of, count
 from lab.verify.finding import Check, Finding
 
@@ -71,8 +72,7 @@ def check_e_09(life: Chronicle) -> Finding:
     old = [each for each in life.service if TOO_OLD in each.detail]
     check.want(not old, f"the password was older than 183 days, {count(len(old), 'time')}")
     (machine, *_) = life.machines
-    resets = sum(bool(each.subject) for each in life.having("reset"))
-    changes = machine.number - 1 - 2 * resets
+    changes = changes_of(life, machine)
     lived = life.ended - machine.enrolled
     due = max(len(wanted), int(lived // OLDEST_S))
     if not changes and not due:
@@ -85,6 +85,16 @@ def check_e_09(life: Chronicle) -> Finding:
     return check.finding(f"{count(changes, 'change')}, and no request was refused for a password")
 
 
+def changes_of(life: Chronicle, machine: Enrolled) -> int:
+    """How often a machine has begun to use another password that IBM offered: enrolling again is none."""
+    resets = [e.time for e in life.having("reset") if e.subject == machine.identity]
+    enrolled = [each.time for each in life.of("enrolment") if each.served]
+    ended = sum(
+        any(reset <= time < after for time in enrolled) for reset, after in pairwise([*resets, inf])
+    )
+    return machine.number - 1 - 2 * ended
+
+
 def _wanted(life: Chronicle) -> list[Happening]:
     """When IBM wanted another password, and the agent could hear of it before the next wish or a reset."""
     marks = sorted([*life.having("password"), *life.having("reset")], key=lambda mark: mark.time)
@@ -95,8 +105,16 @@ def _wanted(life: Chronicle) -> list[Happening]:
         for mark, after in pairwise(ends)
         if mark is not None
         and mark.deed == "password"
+        and not _is_reset(life, mark.time)
         and (after is None or any(mark.time <= time < after.time for time in told))
     ]
+
+
+def _is_reset(life: Chronicle, moment: float) -> bool:
+    """Whether the machine had no password at a time, as it had not enrolled since a reset."""
+    resets = [each.time for each in life.having("reset") if each.subject and each.time <= moment]
+    enrolled = [each.time for each in life.of("enrolment") if each.served]
+    return bool(resets) and not any(resets[-1] <= time <= moment for time in enrolled)
 
 
 def check_e_10(life: Chronicle) -> Finding:

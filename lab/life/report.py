@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lab.life.chronicle import DAY_S, Chronicle
+from lab.life.identity import changes_of
 from lab.names import count
 from lab.verify.finding import Finding, Verdict
 
@@ -43,8 +44,10 @@ def _head(life: Chronicle) -> Iterator[str]:
     failed = sum(not call.answered for call in life.calls)
     yield f"{count(sessions, 'session')} with IBM; {failed} of {len(life.calls)} calls were not answered"
     if life.machines:
-        changes = sum(machine.number - 1 for machine in life.machines)
-        yield f"{count(changes, 'other password')} since the enrolment"
+        changes = sum(changes_of(life, machine) for machine in life.machines)
+        resets = sum(bool(each.subject) for each in life.having("reset"))
+        again = f", and {count(resets, 'reset')}" if resets else ""
+        yield f"{count(changes, 'change')} of the password since the enrolment{again}"
     if life.ends:
         ends = "; ".join(f"{how}, {count(n, 'time')}" for how, n in Counter(life.ends).items())
         yield f"the agent ended by itself: {ends}"

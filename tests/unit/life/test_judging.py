@@ -60,6 +60,16 @@ def test_a_password_that_ibm_wants_just_before_a_reset_is_not_due() -> None:
     assert judged(life)["E-09"] is Verdict.held
 
 
+def test_a_reset_of_a_machine_that_is_reset_already_takes_no_further_change() -> None:
+    """Only the enrolment after it gives another password; what IBM wants in between is none of E-09."""
+    life = good.life()
+    for moment, deed in ((good.RESET + 0.001, "reset"), (good.RESET + 0.002, "password")):
+        life.happenings.append(Happening(time=at(moment), deed=deed, subject=good.ID))
+    assert judged(life)["E-09"] is Verdict.held
+    (told,) = [line for line in report.text(life, []).splitlines() if "since the enrolment" in line]
+    assert told == "1 change of the password since the enrolment, and 2 resets"
+
+
 def test_an_agent_that_does_nothing_does_nothing_right() -> None:
     """Never is no merit; that nothing arrived is wrong."""
     life = good.life()
