@@ -22,7 +22,7 @@ def test_answers_come_in_order_to_the_thread_that_asked() -> None:
             lambda result: seen.append((result, threading.get_ident())),
         )
     while len(seen) < 3:
-        assert readable(outbox).poll(5000)
+        assert readable(outbox).poll(60_000)
         for answer in outbox.take():
             answer()
     runner.end()
@@ -58,7 +58,7 @@ def test_what_breaks_an_errand_is_told_once() -> None:
     runner = Runner("errands", outbox, broke)
     runner.start()
     runner.give(lambda: 1 // 0, lambda _: None)
-    wait_until("the errand has broken", lambda: broke.error, 5)
+    wait_until("the errand has broken", lambda: broke.error, 60)
     runner.end()
     outbox.close()
     with pytest.raises(ThreadBroke):

@@ -154,7 +154,7 @@ def entries(server: Server, count: int) -> tuple[Transaction, ...]:
     return wait_until(
         f"{count} entries in the ledger",
         lambda: server.transactions if len(server.transactions) >= count else None,
-        10.0,
+        60.0,
         seen=lambda: repr(server.transactions),
     )
 

@@ -59,13 +59,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.fixture
 def served(files: tuple[str, str]) -> Iterator[Served]:
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     opened = listening.listener("127.0.0.1", 0)
     served = Served(opened.getsockname()[1], files[0])
     desk = Desk(MadeUpAgent(), served.accounts, (), time.monotonic, print)
     with listening.serving(desk, listening.context(*files), opened):
         yield served
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
 
 
 def test_curl_comes_in_by_tls(served: Served) -> None:
@@ -156,6 +156,7 @@ def test_a_peer_that_says_nothing_is_left(served: Served, monkeypatch: pytest.Mo
     monkeypatch.setattr(listening, "IDLE_S", 0.2)
     with socket.create_connection(("127.0.0.1", served.port), DEADLINE_S) as plain:
         assert plain.recv(1) == b""
+    monkeypatch.setattr(listening, "HANDSHAKE_S", DEADLINE_S)
     with served.tls() as wrapped:
         assert wrapped.recv(1) == b""
     monkeypatch.setattr(listening, "IDLE_S", DEADLINE_S)
