@@ -67,6 +67,8 @@ class Proxy:
                 back.join()
 
     def close(self) -> None:
+        # The thread would else wait on, by a number that the next listener has.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 

@@ -27,6 +27,7 @@ from lab.telephony.devices import LOOK_S, start_port, start_watch
 from lab.telephony.modem import Modem
 from lab.topology.telephone import CallRule, ModemFault, Outcome, ResultTable
 from lab.wait import wait_until
+from tests.unit.sabotage import possessions
 from tests.unit.telephony.cabinet import DEADLINE_S, Cabinet, HereNode, Terminal, cabinet
 
 Make = Callable[..., Cabinet]
@@ -396,22 +397,27 @@ class _Turns:
 
     def __init__(self, made: Cabinet, patch: pytest.MonkeyPatch) -> None:
         self.count = 0
+        self._sleep: object = None
+        """A long one, until something comes."""
         selector = made.equipment._selector
-        original = selector.select
+        self._select = selector.select
 
         def select(timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-            found = original(timeout)
+            self._sleep = object() if timeout is None else None
+            found = self._select(timeout)
+            self._sleep = None
             self.count += [key.fileobj for key, _ in found] != [made.equipment._watch]
             return found
 
         patch.setattr(selector, "select", select)
 
     def settle(self) -> None:
-        """Return once it sleeps."""
-        before = -1
-        while before != self.count:
-            before = self.count
-            threading.Event().wait(0.2)
+        """Return once it sleeps, and nothing is there that wakes it."""
+        wait_until("it sleeps", self._sleeps, DEADLINE_S)
+
+    def _sleeps(self) -> bool:
+        sleep = self._sleep
+        return sleep is not None and not self._select(0) and self._sleep is sleep
 
 
 def test_an_idle_exchange_makes_no_wake_ups(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,7 +442,7 @@ def test_a_call_that_carries_nothing_only_has_its_ports_looked_at(
     others[0].ask("ATE0DT1003", b"CONNECT 1000000\r\n")
     others[1].until(b"CONNECT 1000000\r\n")
     threading.Event().wait(2 * LOOK_S)
-    before, began = turns.count, time.monotonic()
+    began, before = time.monotonic(), turns.count
     wait_until("a second look", lambda: turns.count >= before + 2, DEADLINE_S)
     threading.Event().wait(2 * LOOK_S)
     looks = turns.count - before
@@ -512,11 +518,12 @@ def test_rules_befall_calls(make: Make) -> None:
 
 
 def test_at_the_end_nothing_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = possessions()
     with cabinet(tmp_path, monkeypatch) as made:
         caller, _ = made.connected()
         caller.say(b"x" * 1000)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # What an earlier test left behind may go meanwhile.
+    assert not possessions() - before
     assert made.equipment.broke.error is None
     assert not os.path.lexists(tmp_path / "a")
     assert "telephone" not in {thread.name for thread in threading.enumerate()}
