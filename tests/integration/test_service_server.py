@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,7 +219,7 @@ def test_who_has_no_key_or_no_account_is_recorded(site: Site) -> None:
                      "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes",
                      "-i", "/run/lab/ssh/clerk", f"{REPRESENTATIVE}@service", "status"])  # fmt: skip
     # Of somebody who is refused sshd says so when the connection has ended.
-    wait_until("all three are recorded", lambda: len(site.attempts) == 3, 10.0)
+    wait_until("all three are recorded", lambda: len(site.attempts) == 3, 60.0)
     assert [path.stat().st_mtime_ns for path in machines] == before
     assert site.attempts == [
         ("visitor", "log-in", "refused", "unknown-user"),
@@ -265,7 +266,7 @@ def test_a_session_that_ends_by_itself_is_recorded(site: Site) -> None:
     site.as_user(REPRESENTATIVE, "connect", "--token", site.token())
     site.way_in.connected = False
     ended = (REPRESENTATIVE, "session", "done", "ended")
-    wait_until("the end is recorded", lambda: ended in site.attempts, 3 * reception.LOOKS_S)
+    wait_until("the end is recorded", lambda: ended in site.attempts, 60.0 + reception.LOOKS_S)
     assert site.as_user(REPRESENTATIVE, "status").stdout == "no session stands\n"
 
 
@@ -273,7 +274,7 @@ def test_nobody_gets_a_shell_a_terminal_or_a_forward(site: Site) -> None:
     assert site.as_user(REPRESENTATIVE).stdout == "no session stands\n"
     refused = site.pc.start(["ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-R", "4000:127.0.0.1:22",
                              f"{REPRESENTATIVE}@service"], {})  # fmt: skip
-    assert refused.wait(20) == 255
+    assert refused.wait(60) == 255
     with pytest.raises(DaemonError, match="PTY allocation request failed"):
         site.pc.run(["ssh", "-tt", f"{REPRESENTATIVE}@service", "connect"])
 
@@ -292,12 +293,12 @@ def test_log_ins_that_stand_end_with_the_server(tmp_path: Path) -> None:
             (REPRESENTATIVE, "log-in", "done", ""),
         )
         wait_until(
-            "both are there", lambda: runs in site.records and site.records.count(came) == 3, 10.0
+            "both are there", lambda: runs in site.records and site.records.count(came) == 3, 60.0
         )
         assert [client.poll() for client in clients] == [None, None]
         site.running.check()
     for client in clients:
-        client.wait(10)
+        client.wait(60)
     without_command, with_command = (client.returncode for client in clients)
     # The PC goes after the server, perhaps before a client has heard of the server's end.
     with_the_pc = -signal.SIGKILL
@@ -328,9 +329,16 @@ class Networks:
     separation: Separation
 
     def reaches(self, node: Node, address: str, port: int) -> bool:
-        script = f"exec 3<>/dev/tcp/{address}/{port}"
-        popen = node.start(["timeout", "1", "bash", "-c", script], {})
-        return popen.wait(10) == 0
+        return node.call(connects, address, port)
+
+
+def connects(address: str, port: int) -> bool:
+    """Whether a connection comes about, for which both kernels need no program to get a processor."""
+    try:
+        socket.create_connection((address, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -346,7 +354,7 @@ def networks(tmp_path: Path) -> Iterator[Networks]:
         pc.run(["ip", "route", "add", "10.2.0.0/24", "via", SERVER])
         for node in (pc, gateway, server):
             node.spawn(["/usr/bin/python3", "-u", "-c", LISTENER], name="listener").expect_line(
-                "up", 10.0
+                "up", 60.0
             )
         with separation.start(server) as made:
             yield Networks(pc, server, gateway, made)
@@ -382,7 +390,7 @@ def test_with_a_session_all_of_it_goes(networks: Networks) -> None:
         with workplace.opened(made, number, TOOLS, {SESSION: GATEWAY}) as place:
             sleeper = workplace.start_as(place, ["sleep", "1000"], 59_001, (0, 1, 2))
             assert networks.reaches(place, SESSION, 22)
-        assert sleeper.wait(10) == -9
+        assert sleeper.wait(60) == -9
         assert not networks.reaches(networks.intranet, SESSION, 22)
         assert server.run(["nft", "-s", "list", "ruleset"]) == before
         assert "tools" not in server.run(["ip", "link"])
