@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -251,12 +250,11 @@ def test_a_partition_that_goes_while_a_gateway_is_silent_leaves_nothing(
         lac = lab.lac("hmc")
         lac.command("c i5-0")
         wait_until("IKE has begun", lambda: "sending packet" in charon_log(lab), DEADLINE_S)
-        began = time.monotonic()
         if end == "death":
             deaths.die(lab.ground, "i5")
             lab.partition.check()
         lab.own.close()
-        assert time.monotonic() - began < 10
+        assert "giving up" not in charon_log(lab)
         assert threads_of_i5() == []
         assert lab.told(PassThroughCleared) == []
         assert lab.record.ike_failed == []
@@ -485,7 +483,6 @@ def test_a_partition_that_goes_while_it_dials_hangs_up(tmp_path: Path) -> None:
         caller = lab.caller("hmc")
         with pytest.raises(CallNotPlaced):
             caller.call(NUMBER, 5.0)
-        began = time.monotonic()
         lab.own.close()
-        assert time.monotonic() - began < 5
+        assert "NO ANSWER" not in {dialled.result for dialled in lab.told(PartitionDialled)}
         assert threads_of_i5() == []

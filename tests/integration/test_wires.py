@@ -167,7 +167,7 @@ def test_l2tp_in_clear_is_refused_both_ways(tmp_path: Path) -> None:
             wait_until(
                 "the datagram at vpn1's rules",
                 lambda: any(firewall.counters(lab.nodes)["vpn1"].values()),
-                10.0,
+                60.0,
             )
             with pytest.raises(BlockingIOError):
                 server.recv(100)
@@ -282,7 +282,7 @@ def test_the_hmcs_own_firewall_drops_by_interface(tmp_path: Path) -> None:
             firewall.hmc_allow_all(node)
             client.sendto(b"x", ("192.0.2.20", 53))
             # It waits for ARP first, on a machine that is busy for longer than the lab stands.
-            wait_until("the customer's firewall has it", lambda: dropped(lab) == 1, 10.0)
+            wait_until("the customer's firewall has it", lambda: dropped(lab) == 1, 60.0)
 
     assert counters == {tunnel: 0, uplink: 1}
     assert sum(UDP in f for f in lab.frames("lan")) == 1
