@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ _LONGEST_S = 3 * 366 * 86400.0
 MOST_EVENTS = 2000
 DEFAULT_CODE = "B7006971"
 DEFAULT_SEVERITY, DEFAULT_TEXT = "critical", "Fan 3 has failed"
+_CODE = r"[A-Za-z0-9-]{1,32}"
+"""What an agent and IBM's side take."""
+_CODE_HINT = f"1 to 32 letters, digits and hyphens: {DEFAULT_CODE}"
 RESTART_S = 60.0
 """Of the lab's time, before a killed agent is started again."""
 
@@ -81,6 +85,8 @@ def _script(document: Document, name: str) -> Script:
         if not isinstance(data.get(key), str):
             document.complain((key,), "is missing, or no text", f"{key}: TEXT")
     lasts_s = _time(document, ("lasts",), data.get("lasts"), "lasts: 7d")
+    if not document.issues and lasts_s < 1:
+        document.complain(("lasts",), "is shorter than a second", "lasts: 7d")
     if lasts_s > _LONGEST_S:
         document.complain(("lasts",), "is longer than three years", "lasts: 365d")
     entries = data.get("events", [])
@@ -198,7 +204,11 @@ def _events(document: Document, place: Place, entry: object, lasts_s: float) -> 
     one = _event(document, place, entry, deed, at_s)
     if at_s >= lasts_s > 0:
         document.complain((*place, "at"), "is after the end of the life", "a longer lasts")
+    if deed is Deed.problem and not re.fullmatch(_CODE, one.code):
+        document.complain((*place, "code"), f"{one.code!r} is no reference code", _CODE_HINT)
     every_s = _time(document, (*place, "every"), entry["every"], "7d") if "every" in entry else 0.0
+    if "every" in entry and every_s < 1 and len(document.issues) == before:
+        document.complain((*place, "every"), "is shorter than a second", "every: 7d")
     if len(document.issues) > before:
         return []
     count = 1 + int((lasts_s - at_s - 1) // every_s) if every_s >= 1 else 1

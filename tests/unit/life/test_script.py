@@ -78,6 +78,10 @@ OF_EVENTS = {
     ),
     "{ at: 1d, do: imm, txt: x }": ".txt: unknown key; did you mean text?",
     "{ at: 11d, do: problem }": ".at: is after the end of the life; a longer lasts",
+    "{ at: 1d, do: problem, code: B1 B2 }": (
+        ".code: 'B1 B2' is no reference code; 1 to 32 letters, digits and hyphens: B7006971"
+    ),
+    "{ at: 1d, do: problem, every: 0h }": ".every: is shorter than a second; every: 7d",
     "{ at: 1d, do: problem, cod: B1 }": ".cod: unknown key; did you mean code?",
     "{ at: 1d, do: move, errand: problems, to: [https://a] }": (
         ".errand: 'problems' is no errand; did you mean problem?"
@@ -91,6 +95,7 @@ OF_EVENTS = {
 }
 OF_THE_FILE = {
     f"{HEAD}event: []\n": "line 5: event: unknown key; did you mean events?",
+    HEAD.replace("10d", "0d"): "line 4: lasts: is shorter than a second; lasts: 7d",
     HEAD.replace("10d", "40000d"): "line 4: lasts: is longer than three years; lasts: 365d",
     f"{HEAD}system: Bull\n": "line 5: system: is no map; system: { vendor: Bull }",
     f"{HEAD}system: {{ vendor: 3 }}\n": (
