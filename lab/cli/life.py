@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.cli import streams
 from lab.engine.host import Clock, Engine
+from lab.errors import UsageError
 from lab.life import script_file, scripted
 from lab.run.run import Run, resolved
 
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"what happens: {', '.join(script_file.names())}, or a file (default: {DEFAULT_SCRIPT})",
     )  # fmt: skip
     parser.add_argument(
-        "--agent", default="", metavar="COMMAND",
+        "--agent", metavar="COMMAND",
         help="your agent, a command for a shell, in the place of the lab's own",
     )  # fmt: skip
     parser.add_argument(
@@ -34,13 +35,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.agent is not None and not args.agent.strip():
+        raise UsageError(
+            "--agent names no command",
+            hint="name one, or leave --agent away for the lab's own agent",
+        )
     script = script_file.load(args.script)
     topology = args.topology or script.topology
     # Before a run directory is made.
     scripted.check(script, resolved(topology, ""), args.script)
     run = Run.prepare(topology, engine=Engine.auto, clock=Clock.virtual, out=args.out)
     streams.say(run.notes)
-    status = run.live(script, args.agent, quiet=args.quiet)
+    status = run.live(script, args.agent or "", quiet=args.quiet)
     # Not at the head: judging imports much, and a user waits for the guest to start.
     from lab.life import report
     from lab.run import lived
@@ -53,4 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(f"\n{result.lab_s / 86400:.1f} days in {result.wall_s:.0f} s", file=sys.stderr)
         print(f"run directory: {run.shown_dir}", file=sys.stderr)
+    if life is not None and life.given_up:
+        print(f"lab: {life.given_up}", file=sys.stderr)
+        print(f"  hint: logs/<host>/agent.log in {run.shown_dir} says why", file=sys.stderr)
+        return status or 1
     return status if status not in (0, 1) else result.exit_status

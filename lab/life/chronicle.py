@@ -17,6 +17,8 @@ DAY_S = 86400.0
 IBM = "IBM"
 TEST_S = 3600.0
 """Within this time of the wish an agent tests its connections."""
+MOST_ENDS = 20
+"""So often an agent may end by itself; then it stays as it is."""
 OF_MODULE = "module"
 """The kind of an outage that concerns the management module alone, and no way to IBM."""
 
@@ -312,6 +314,13 @@ class Chronicle:
     def enrolled(self) -> float:
         """When the machine was enrolled first; 0: never."""
         return min((each.time for each in self.of("enrolment") if each.served), default=0.0)
+
+    @property
+    def given_up(self) -> str:
+        """Why the agent was not there to the end; empty if it was, or if nothing is expected of it."""
+        if len(self.ends) < MOST_ENDS or self.idle:
+            return ""
+        return f"the agent ended by itself {len(self.ends)} times, and was not started again"
 
     @property
     def idle(self) -> str:

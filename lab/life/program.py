@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from lab.inside.running import RunningLab
+from lab.life.chronicle import MOST_ENDS
 from lab.life.events import AgentEnded, AgentStarted
 from lab.linux import process
 from lab.linux.process import Popen, how_ended
@@ -21,8 +22,6 @@ END_S = 60.0
 """On the lab's clock, for an agent that is told to end."""
 AGAIN_S = 60.0
 """After an end that nobody wanted, until the agent is started again."""
-MOST_ENDS = 20
-"""So often an agent may end by itself; then it stays as it is."""
 
 
 class AgentProgram:

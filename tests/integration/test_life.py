@@ -296,6 +296,25 @@ def test_an_agent_that_ends_is_started_again_and_its_ends_are_told(tmp_path: Pat
     assert (lived.run_dir / "logs/hmc/agent.log").read_text() == "hello\n" * 5
 
 
+def test_an_agent_that_is_given_up_is_no_success(tmp_path: Path) -> None:
+    """Nothing is expected of an agent that never called, and so nothing is wrong."""
+    (tmp_path / "script.yaml").write_text(
+        "schema: 1\nsummary: Nothing\ntopology: two-sites\nlasts: 1h\n"
+    )
+    lived = Lived(tmp_path, "--script", "script.yaml", "--agent", "no-such-agent")
+    assert lived.status == 1, lived.stdout
+    assert {*lived.words.values()} == {"never"}
+    assert "the agent ended by itself 20 times, and was not started again" in lived.stderr
+
+
+def test_an_agent_without_a_name_is_not_the_labs_own(tmp_path: Path) -> None:
+    """As of a shell's variable that is not set."""
+    ended = lab("life", "--agent", " ", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "--agent names no command" in ended.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_mistakes_come_before_anything_is_made(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "schema: 1\nsummary: Wrong\ntopology: two-sites\nlasts: 2d\n"

@@ -45,6 +45,22 @@ def test_an_agent_that_does_everything_right() -> None:
     assert other == dict.fromkeys(OF_OTHER_SYSTEMS, Verdict.not_applicable)
 
 
+@pytest.mark.parametrize(
+    ("ends", "vendor", "told"),
+    [
+        (19, "IBM", ""),
+        (20, "IBM", "the agent ended by itself 20 times, and was not started again"),
+        (20, "Bull", ""),  # An agent has nothing to stay for there.
+    ],
+)
+def test_an_agent_that_ended_by_itself_too_often_was_not_there_to_the_end(
+    ends: int, vendor: str, told: str
+) -> None:
+    life = good.life()
+    life.ends, life.vendor = ["with exit status 127"] * ends, vendor
+    assert life.given_up == told
+
+
 def test_what_ibm_wants_twice_before_the_agent_calls_is_one_change() -> None:
     life = good.life()
     again = Happening(time=at(good.PASSWORD) + 1, deed="password", subject=good.ID)
