@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lab.topology.part import Part
-from lab.topology.values import NodeName
+from lab.topology.values import LEVEL, NodeName
 
 
 class ConsoleSpec(Part):
@@ -22,7 +22,7 @@ class ConsoleSpec(Part):
     )
     level: str = Field(
         default="",
-        pattern=r"^[!-~]{0,32}$",
+        pattern=LEVEL,
         description="The level of its software; all call-home servers should have one level (M-08).",
     )
     box: NodeName | None = Field(

@@ -175,8 +175,8 @@ _STAND_INS: tuple[tuple[Place, Any], ...] = (
     (("service", "*", "access", "*"), "x"),
     (("service", "*", "relay_ports", "*"), 0),
     (("user_targets", "*"), _TARGET),
-    (("user_targets", "*", "from"), "-"),
-    (("user_targets", "*", "to"), "-"),
+    (("user_targets", "*", "from"), "x"),
+    (("user_targets", "*", "to"), "x"),
     (("user_targets", "*", "port"), 1),
     (("expect", "*"), "-"),
 )
@@ -205,7 +205,10 @@ def _build(document: Document, source: str) -> TopologySpec | None:
         try:
             spec = TopologySpec.model_validate(document.data, context=context)
         except ValidationError as error:
+            before = repr(document.data)
             _mend(document, error.errors(include_url=False))
+            if repr(document.data) == before:
+                return None  # nothing could be mended: what is known to be wrong by now is told
 
     parts = (
         check_profile,
@@ -278,6 +281,7 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
     """Complain of each error once, and take what is broken out of the document's data."""
     gone: set[Place] = set()
     lists: set[Place] = set()
+    parts: set[Place] = set()
     for error in sorted(errors, key=lambda error: len(_place(error))):
         place = _place(error)
         if any(place[:length] in gone for length in range(len(place))):
@@ -294,11 +298,12 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
         drop = _is_key(error) or error["type"] == "extra_forbidden"
         value = _DROP if drop else _stand_in(place)
         if value is _DROP and error["type"] == "missing":
-            # Nobody knows what a key of a way means that another package brings: the way goes whole.
-            place, value = place[:2], _stand_in(place[:2])
-            gone.add(place)
+            # Nobody knows what a key of a way means that another package brings: the way goes whole, and so
+            # does a part with keys of its own, such as events.
+            parts.add(place[:2] if len(place) > 2 else place[:1])
+            continue
         _replace(document.data, place, value)
-    for place in lists:
+    for place in sorted(lists | parts, key=len, reverse=True):
         _replace(document.data, place, _stand_in(place))
 
 

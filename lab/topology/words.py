@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from lab.names import did_you_mean
 from lab.topology.strict_yaml import Place
+from lab.topology.values import LEVEL, NODE_NAME
 
 _WANTED = {
     "string_type": "must be text",
@@ -36,6 +37,11 @@ _LIMITS = {
     "too_short": ("min_length", "must have {} entry at least"),
 }
 
+_PATTERNS = {
+    NODE_NAME: "must be made of a to z, 0 to 9 and single hyphens, and start with a letter",
+    LEVEL: "must have 32 letters, digits and signs at most, without blanks, such as V8R8.7.0",
+}
+
 
 def wrong_value(error: ErrorDetails) -> tuple[str, str]:
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
@@ -47,6 +53,8 @@ def wrong_value(error: ErrorDetails) -> tuple[str, str]:
         return f"must be {wanted}, not {given!r}", near(str(given), [a or b for a, b in known])
     if kind == "value_error":
         return str(context["error"]), ""
+    if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
+        return f"{_PATTERNS[context['pattern']]}, not {given!r}", ""
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
         return words.format(context[name]), ""
