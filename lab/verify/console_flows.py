@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lab.consoles.events import RequestDelivered, RequestFailed, RequestForwarded
 from lab.events_manager.events import EventDecided, EventHeld, EventSent
 from lab.record.record import Transaction
 from lab.topology.held_events import EVENTS_PORT, HeldEvents
 from lab.verify.case import Case
 from lab.verify.once import once
+from lab.ways.consoles.events import ClearRequestTried, InterConsoleTried
 from lab.wire.decode import TCP, Frame, Packet
 
 LATER_S = 2.0
@@ -76,6 +78,36 @@ def flows(case: Case) -> list[ConsoleFlow]:
         else:
             flow.answered = flow.answered or packet.payload
     return found
+
+
+def is_inter_console(case: Case, flow: ConsoleFlow) -> bool:
+    """Whether one has the other send its own request, or the lab tries the other at TCP 9920 (M-05)."""
+    first = flow.packet
+    if not case.is_inter_console(first):
+        return False
+    ends = first.source, first.source_port
+    names = tuple(case.console_addresses.get(each) for each in (first.source, first.destination))
+    return ends in _tried(case) or any(
+        names == (asked.source, asked.console) and asked.time <= flow.began <= _over(case, asked)
+        for asked in case.told(RequestForwarded)
+    )
+
+
+@once
+def _tried(case: Case) -> set[tuple[str, int]]:
+    """The ends of the lab's own trials of call-home servers."""
+    found = {(e.address, port) for e in case.told(InterConsoleTried) for port in e.ports}
+    return found | {(e.address, e.port) for e in case.told(ClearRequestTried)}
+
+
+def _over(case: Case, asked: RequestForwarded) -> float:
+    """When a console knows what has become of a request."""
+    own = (asked.source, asked.console, asked.key)
+    ends = [
+        *((e.time, (e.source, e.console, e.key)) for e in case.told(RequestDelivered)),
+        *((e.time, (e.source, e.console, e.key)) for e in case.told(RequestFailed)),
+    ]
+    return min((t for t, whose in ends if whose == own and t >= asked.time), default=float("inf"))
 
 
 def requests(case: Case, events: HeldEvents, addresses: tuple[str, ...]) -> list[ConsoleFlow]:

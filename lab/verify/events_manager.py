@@ -26,6 +26,7 @@ from lab.verify.console_flows import (
     entries,
     flows,
     held,
+    is_inter_console,
     outward,
     requests,
     unapproved,
@@ -62,6 +63,7 @@ def check_m_10(case: Case) -> Finding:
             for flow in flows(case)
             if {flow.packet.source, flow.packet.destination} & {*each.addresses}
             and {flow.packet.source, flow.packet.destination} & {*events.addresses}
+            and not is_inter_console(case, flow)
             for frame in flow.frames
             if frame.ip and frame.ip.protocol == TCP
         ]
@@ -122,13 +124,17 @@ def check_m_11(case: Case) -> Finding:
             and flow.packet.source in events.addresses
             and flow.packet.destination in console.addresses
             and flow.packet.destination_port == INTER_CONSOLE_PORT
+            and not is_inter_console(case, flow)
         ]
         check.forbid(
             other, f"of {events.manager} to TCP {INTER_CONSOLE_PORT} of {console.node}", "flow"
         )
         check.show(flow.frames[0] for flow in heard[:1])
         told.append(f"{console.node} {count(len(heard), 'connection')}")
-    return check.finding(f"{events.manager} by TLS to {', '.join(told)}; none to 9920")
+    none = f"none to {INTER_CONSOLE_PORT}"
+    if any(is_inter_console(case, f) and f.packet.source in events.addresses for f in flows(case)):
+        none += " but to have own requests sent (M-05)"
+    return check.finding(f"{events.manager} by TLS to {', '.join(told)}; {none}")
 
 
 def check_m_12(case: Case) -> Finding:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.labs import Runs
+from lab import verify
+from lab.consoles.events import RequestDelivered, RequestFailed, RequestForwarded
+from lab.verify.case import Case
+from tests.integration.labs import Runs, changed
 from tests.integration.users import User
 from tests.oracle import tshark
 
@@ -126,6 +129,44 @@ def test_people_decide_by_command_and_by_page_in_a_lab_that_stands(user: User) -
     verdict = json.loads((user.home / "out" / "verdict.json").read_text())
     found = {each["requirement"]: each for each in verdict["findings"]}
     assert {n: found[n]["verdict"] for n in JUDGED} == dict.fromkeys(JUDGED, "pass"), found
+
+
+HOME_BY_OTHERS = (
+    (
+        "  internet: { kind: direct }\n",
+        "  internet: { kind: direct }\n  others: { kind: consoles }\n",
+    ),
+    ("  hmc-m: [internet]\n", "  hmc-m: [others]\n"),
+    (
+        "\nexpect: [",
+        "\nconsoles: { hmc-m: {}, hmc-a: { call_home_server: true }, hmc-c: { call_home_server: true } }"
+        "\nexpect: [M-05, M-06, ",
+    ),
+)
+
+
+def test_a_manager_that_calls_home_by_other_consoles_asks_them_for_that_alone(
+    runs: Runs, tmp_path: Path
+) -> None:
+    """M-10, M-11: what goes to 9920 for a call home is nothing of the Events Manager's, and all else is."""
+    ran = runs.get(changed(tmp_path, NAME, *HOME_BY_OTHERS, to="manager-without-a-way"))
+
+    assert (ran.status, ran.failed) == (0, set()), ran.told
+    assert {n for n, f in ran.findings.items() if f["verdict"] == "pass"} >= JUDGED | {
+        "M-05",
+        "M-06",
+    }
+    assert ran.findings["M-11"]["seen"].endswith(
+        "none to 9920 but to have own requests sent (M-05)"
+    )
+    case = Case(ran.topology, ran.record, ran.run_dir)
+    of_calls = RequestForwarded, RequestDelivered, RequestFailed
+    case.__dict__["events"] = [e for e in ran.case.events if not isinstance(e, of_calls)]
+    failed = {
+        f.requirement: f.seen for f in verify.judge(case) if f.verdict is verify.Verdict.failed
+    }
+    assert "of hmc-m to TCP 9920 of hmc-a" in failed["M-11"]
+    assert "between hmc-m and hmc-c, which is not registered" in failed["M-10"]
 
 
 OTHERS = """
