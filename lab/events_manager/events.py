@@ -63,8 +63,8 @@ class WaitingAsked(
             return ""
         if self.problem:
             return f"{self.source} does not hear from {self.console}: {self.problem}"
-        waiting = ", ".join(self.events) or "nothing"
-        return f"{self.source} asks {self.console}: {waiting} waits"
+        verb = "wait" if len(self.events) > 1 else "waits"
+        return f"{self.source} asks {self.console}: {', '.join(self.events) or 'nothing'} {verb}"
 
     @property
     def daily_words(self) -> str:
