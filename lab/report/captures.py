@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.errors import UsageError
-from lab.names import check_known
+from lab.names import did_you_mean
 from lab.paths import shown
 from lab.report.kept import KeptRun
 
@@ -35,12 +35,9 @@ def choose(kept: KeptRun, segment: str) -> Path:
 
 
 def _hint(segment: str, there: list[str]) -> str:
+    near = did_you_mean(segment, there)
     captured_here = f"captured: {', '.join(there)}"
-    try:
-        check_known("capture", segment, there)
-    except UsageError as error:
-        return f"{error.hint} {captured_here}" if error.hint else captured_here
-    return captured_here
+    return f"{near} {captured_here}" if near.endswith("?") else captured_here
 
 
 def _telling(kept: KeptRun) -> list[str]:

@@ -78,6 +78,7 @@ def test_the_telephone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("words", "sentence", "hint"),
     [
         (["lann"], "there is no capture of lann in", "did you mean lan? captured: core, dmz"),
+        (["pstn"], "there is no capture of pstn in", "  hint: captured: core, dmz, fw-inet, lan\n"),
         ([], "which segment?", "core, dmz, fw-inet, lan"),
         (["lan", "--frame", "0"], "--frame 0 names no frames", "--frame 12-20"),
         (["lan", "--frame", "5-3"], "--frame 5-3 names no frames", "--frame 12-20"),
