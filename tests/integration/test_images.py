@@ -318,7 +318,7 @@ def test_after_a_kill_nothing_of_an_image_is_left(user: User, image: Path) -> No
     finally:
         os.kill(running.pid, signal.SIGKILL)
         end(running)
-    wait_until("the end of the guest", lambda: not processes("out-kill"), 10.0)
+    wait_until("the end of the guest", lambda: not processes("out-kill"), DEADLINE_S)
     done = lab(user, "gc", "out-kill")
     assert f"removed {part}, of an image that was being unpacked" in done.stdout.decode()
     images = [path.suffix for path in (user.home / "cache/callhome-lab/images").iterdir()]

@@ -19,6 +19,7 @@ import pytest
 from lab import codec, kernel
 from lab.charon import store as charons
 from lab.topology.model import Topology
+from lab.wait import Deadline
 from tests.integration.labs import DEADLINE_S, ROOT
 
 pytestmark = pytest.mark.kernel
@@ -134,8 +135,11 @@ class Eavesdropper:
 
     def __exit__(self, *_: object) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"end", (LAST_WORD, 9))
-        self._thread.join(10)
+            by = Deadline(DEADLINE_S)
+            # Again, if there was no room for it among packets of others.
+            while self._thread.is_alive() and not by.passed:
+                sender.sendto(b"end", (LAST_WORD, 9))
+                self._thread.join(0.1)
         self._socket.close()
 
 

@@ -52,7 +52,7 @@ class Wired:
 
     def socket(self, node: str, kind: int, protocol: int = 0) -> socket.socket:
         opened = self.nodes[node].socket(socket.AF_INET, kind, protocol)
-        opened.settimeout(5)
+        opened.settimeout(60)
         return opened
 
 
@@ -144,6 +144,13 @@ def test_everything_else_is_dropped_and_counted(tmp_path: Path) -> None:
             back.sendto(b"in", (lab.topology.node("firewall").interface("fw-inet").ip, 443))
         with lab.socket("firewall", socket.SOCK_DGRAM) as own, pytest.raises(PermissionError):
             own.sendto(b"own", (sdc, 443))
+        # Those of others wait for ARP first.
+        wait_until(
+            "all are counted",
+            lambda: sum(lost_at_firewall(lab)) == 4,
+            60.0,
+            seen=lambda: str(lost_at_firewall(lab)),
+        )
         counters = firewall.counters(lab.nodes)["firewall"]
 
     assert counters["dropped-out"] == 1
@@ -263,6 +270,11 @@ def test_long_packets_are_lost_silently(tmp_path: Path) -> None:
             assert [len(packet) for packet in received(gateway, 1)] == [1000 - 28]
         assert firewall.counters(lab.nodes)["internet"] == {"small-mtu": 1}
     assert {f[IP].proto for f in lab.frames("fw-inet") if IP in f} == {17}
+
+
+def lost_at_firewall(lab: Wired) -> list[int]:
+    counters = firewall.counters(lab.nodes)["firewall"]
+    return [counters[name] for name in ("dropped-out", "dropped-in", "dropped-own")]
 
 
 def dropped(lab: Wired) -> int:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.labs import DEADLINE_S, ROOT
+
 pytestmark = pytest.mark.kernel
 
-ROOT = Path(__file__).parents[2]
 MODULES = (
     "tests/integration/test_netlink.py",
     "tests/integration/test_wires.py",
@@ -46,7 +47,7 @@ def test_nothing_is_left_out_in_the_labs_own_kernel(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,7 +22,7 @@ pytestmark = [
 
 def by_ipv6(lab: Wired, node: str, kind: int) -> socket.socket:
     opened = lab.nodes[node].socket(socket.AF_INET6, kind)
-    opened.settimeout(5)
+    opened.settimeout(60)
     return opened
 
 
