@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from lab.agent import storage
@@ -47,9 +48,10 @@ class AccessKeys:
             )
         except NotGiven as none:
             expires = before.get(machine.name, {}).get("expires")
-            kept = (
-                f"the old one is kept and expires at {expires:.0f}" if expires else "there is none"
-            )
+            kept = "there is none"
+            if isinstance(expires, int | float):
+                end = time.strftime("%Y-%m-%d", time.gmtime(expires))
+                kept = f"the old one is kept, and expires on {end}"
             state.alerts.sound(alert, f"{machine.name}: {none.message}; {kept}", none.hint)
             raise
         told = reply.members

@@ -174,6 +174,7 @@ class Clerk:
         reason_for(self._state.settings.generation, "access-key")
         keys = AccessKeys(self._state)
         with self._courier.trip() as trip:
+            trip.send()  # Who is not enrolled gets none.
             for machine in self._state.settings.machines:
                 keys.update(machine, trip.roads)
         expiries = {name: {"expires": each["expires"]} for name, each in keys.all().items()}

@@ -15,15 +15,14 @@ from lab.agent.state import AgentState
 from lab.errors import PathError
 from lab.secret import Secret
 
+_HINT = "`lab agent test` says which way to which server fails"
+
 
 class NotGiven(PathError):
     """No server gives what was asked for; nothing has changed."""
 
-    def __init__(self, what: str, why: str, *, reached: bool) -> None:
-        super().__init__(
-            f"no server gives the {what}: {why}",
-            hint="`lab agent test` says which way to which server fails",
-        )
+    def __init__(self, what: str, why: str, *, reached: bool, hint: str = _HINT) -> None:
+        super().__init__(f"no server gives the {what}: {why}", hint=hint)
         self.reached = reached
         """Whether a server answered at all."""
 
@@ -53,8 +52,12 @@ class Inquiry:
     ) -> ServiceReply:
         """The first success that ``take`` takes (or raises NotTaken for); raises NotGiven if there is none.
 
-        With a ``machine`` its log-in is said; without one the request is anonymous.
+        With a ``machine`` its log-in is said, and nothing is asked before it has one (E-06); without one the
+        request is anonymous.
         """
+        if machine and self._state.credentials.of(machine) is None:
+            hint = "`lab agent enrol` says why that has not worked"
+            raise NotGiven(what, f"{machine} is not enrolled", reached=False, hint=hint)
         self._why, self._reached = f"[servers] has none for {what}", False
         wrong = False
         for road in self._roads.usable():

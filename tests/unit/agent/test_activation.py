@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -282,6 +283,23 @@ def test_a_fix_with_another_content_is_not_kept(alive: AgentLife) -> None:
     assert not fixes.folder.exists()
 
 
+def test_who_is_not_enrolled_asks_for_no_key(alive: AgentLife) -> None:
+    """E-06: the first communication is the enrolment."""
+    agent = alive.agent()
+    with agent.courier.trip() as trip, pytest.raises(NotGiven) as refused:
+        AccessKeys(agent.state).update(agent.machine, trip.roads)
+    assert refused.value.message.endswith(f"{NAME} is not enrolled")
+    assert "enrol" in str(refused.value.hint)
+    assert not [*alive.site.transactions]
+
+
+def test_the_command_enrols_before_it_asks_for_a_key(alive: AgentLife) -> None:
+    write(alive, servers=f"problem = {json.dumps([*alive.site.urls])}\n")
+    assert lab_agent(alive, "access-key") == 0
+    asked = [t.kind for t in alive.site.transactions]
+    assert asked == ["service: enrolment", "service: access-key"]
+
+
 def test_a_key_that_cannot_be_renewed_is_kept_and_told(alive: AgentLife) -> None:
     """E-19."""
     agent = alive.agent()
@@ -296,7 +314,9 @@ def test_a_key_that_cannot_be_renewed_is_kept_and_told(alive: AgentLife) -> None
         AccessKeys(cut_off.state).update(cut_off.machine, trip.roads)
     assert AccessKeys(cut_off.state).all() == before
     alert = cut_off.state.alerts.all()[f"access-key-{NAME}"]
-    assert "the old one is kept" in alert["message"]
+    expires = alive.now + 29 * DAY
+    end = time.strftime("%Y-%m-%d", time.gmtime(expires))
+    assert alert["message"].endswith(f"the old one is kept, and expires on {end}")
     with agent.courier.trip() as trip:
         assert AccessKeys(agent.state).update(agent.machine, trip.roads)
     assert AccessKeys(agent.state).all() != before
