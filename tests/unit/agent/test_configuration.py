@@ -144,7 +144,10 @@ def test_a_good_file_is_taken(check: Callable[[str], None]) -> None:
     check(signed({**GOOD, "version": 4}))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(st.data())
 def test_no_change_of_a_file_is_taken(check: Callable[[str], None], data: st.DataObject) -> None:
     jws = signed({**GOOD, "version": 4})
