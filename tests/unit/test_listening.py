@@ -8,6 +8,7 @@ import pytest
 
 from lab.linux import listening
 from lab.linux.listening import Sockets
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from lab.linux.listening import Sockets
 def test_addresses(family: int, bound: str, heard: list[str], deaf: list[str]) -> None:
     for kind, protocol in ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp")):
         with socket.socket(family, kind) as one:
-            one.bind((bound, 0))
+            one.bind((bound, free_port()))
             if kind == socket.SOCK_STREAM:
                 one.listen()
             port = one.getsockname()[1]
@@ -38,7 +39,8 @@ def test_a_socket_that_is_only_bound_or_connected_listens_to_nobody() -> None:
     with socket.socket() as bound, socket.create_server(("127.0.0.1", 0)) as server:
         bound.bind(("127.0.0.1", 0))
         assert not listening.sockets().hears("tcp", *bound.getsockname())
-        with socket.create_connection(server.getsockname()) as caller:
+        mine = "127.0.0.1", free_port()
+        with socket.create_connection(server.getsockname(), None, mine) as caller:
             assert not listening.sockets().hears("tcp", *caller.getsockname())
 
 

@@ -17,6 +17,7 @@ from lab.agent import client
 from lab.agent.http1 import Head, Malformed, Stream
 from lab.agent.proxied import ProxyRefused, ProxyUrl, is_log_in_wanted, request
 from lab.record.cause import AgentCause
+from tests.ports import free_port
 
 SERVER = "https://esupport.ibm.com"
 
@@ -189,9 +190,8 @@ def test_the_log_in_is_said_once_it_is_asked_for_and_not_in_the_story(ca_file: s
 
 def test_the_next_proxy_is_asked(ca_file: str) -> None:
     busy = says("HTTP/1.1 503 Busy\r\n\r\n")
-    with socket.create_server(("127.0.0.1", 0)) as closed, played(busy) as (place, _):
-        refusing = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        closed.close()
+    with played(busy) as (place, _):
+        refusing = f"http://127.0.0.1:{free_port()}"
         attempts = call(ca_file, refusing, f"http://{place}")
     assert [attempt.cause for attempt in attempts] == [
         AgentCause.proxy_unreached,

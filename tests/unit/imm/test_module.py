@@ -32,6 +32,7 @@ from lab.record.event import Event
 from lab.secret import Secret
 from lab.topology.management import ModulePlan
 from lab.wait import wait_until
+from tests.ports import free_port
 
 DEADLINE_S = 60.0
 LOOPBACK = "127.0.0.1"
@@ -118,8 +119,7 @@ class Listener:
         leaf.private_key_and_cert_chain_pem.write_to_path(str(self.file))
         self.came: list[pywbem.CIMInstance] = []
         self._there = threading.Event()
-        with socket.create_server((LOOPBACK, 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @contextlib.contextmanager
     def standing(self) -> Iterator[None]:
@@ -423,10 +423,8 @@ def test_a_notice_that_was_not_taken_is_sent_again(
     [(LOOPBACK, "Connection refused"), ("nowhere", "the module knows no IPv4 address of nowhere")],
 )
 def test_a_destination_that_is_not_there(bay: Bay, host: str, problem: str) -> None:
-    with socket.create_server((LOOPBACK, 0)) as free:
-        port = free.getsockname()[1]
     with bay.client() as client:
-        subscribed(client, f"https://{host}:{port}/")
+        subscribed(client, f"https://{host}:{free_port()}/")
     bay.module.fail(*FAN)
     wait_until("a try", lambda: bay.told(NoticeSent), DEADLINE_S)
     assert bay.told(NoticeSent)[0].problem == problem

@@ -16,6 +16,7 @@ from lab.agent.imm import subscribing
 from lab.agent.imm.cim_xml import MESSAGE_BYTES
 from lab.agent.imm.subscribing import ImmAccess, NoSubscription, subscribe
 from lab.secret import Secret
+from tests.ports import free_port
 from tests.unit.imm.module import PASSWORD, USER, ManagementModule, created, listening
 
 DESTINATION = "https://192.0.2.7:5990/imm"
@@ -53,9 +54,7 @@ def rack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rack]:
 
 def _closed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Nobody listens at that port."""
-    with socket.create_server(("127.0.0.1", 0)) as there:
-        port = there.getsockname()[1]
-    monkeypatch.setattr(subscribing, name, port)
+    monkeypatch.setattr(subscribing, name, free_port())
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from lab.agent.web.interface import interface, plan
 from lab.agent.web.pages import Reader, sheet_page
 from lab.agent.web.sheet import ROWS, Demand, FactList, Grid, Listing, NotToBeHad, Place, Tone
 from lab.errors import PrerequisiteError
+from tests.ports import free_port
 from tests.unit.agent.examples import NAME, settings
 
 LINUX = {"generation": "esa-linux-7.1.5"}
@@ -210,9 +210,7 @@ def test_without_the_table_there_is_no_interface(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_hold_the_certificate(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as there:
-        port = there.getsockname()[1]
-    post = Post(tmp_path, web={"port": port, "address": "127.0.0.1"})
+    post = Post(tmp_path, web={"port": free_port(), "address": "127.0.0.1"})
     with post.state as state:
         state.folder.mkdir(parents=True)
         (state.folder / "web").write_text("")

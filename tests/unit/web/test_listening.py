@@ -17,6 +17,7 @@ from lab.agent.web import certificate, listening
 from lab.agent.web.desk import FORM_BYTES, Desk
 from lab.errors import PrerequisiteError, UsageError
 from lab.wait import wait_until
+from tests.ports import free_port
 from tests.unit.web.office import MadeUpAccounts, MadeUpAgent
 
 DEADLINE_S = 60.0
@@ -189,8 +190,8 @@ def test_more_callers_than_there_is_room_for_wait(
 
 
 def test_an_end_while_somebody_is_connected(files: tuple[str, str]) -> None:
-    opened = listening.listener("127.0.0.1", 0)
-    port = opened.getsockname()[1]
+    port = free_port()
+    opened = listening.listener("127.0.0.1", port)
     desk = Desk(MadeUpAgent(), MadeUpAccounts(), (), time.monotonic, print)
     with contextlib.ExitStack() as stack:
         with listening.serving(desk, listening.context(*files), opened):
