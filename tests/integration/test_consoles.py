@@ -223,3 +223,19 @@ def test_each_server_sends_its_share_and_takes_over(runs: Runs) -> None:
     assert [(e["console"], e["key"]) for e in failed] == [("hmc-a", sent[-1]["key"])]
     keys = [entry.key for entry in ran.record.ledger if entry.key]
     assert sorted(keys) == sorted(e["key"] for e in sent)
+
+
+SERVER_FIRST = "  hmc-a: [internet]\n  hmc-b: [others]\n  hmc-c: [others]\n"
+SERVER_LAST = "  hmc-b: [others]\n  hmc-c: [others]\n  hmc-a: [internet]\n"
+
+
+def test_what_stops_a_servers_own_calls_is_told_also_of_those_that_it_sends(
+    runs: Runs, tmp_path: Path
+) -> None:
+    """The diagnosis does not depend on which agent the file names first."""
+    name = changed(tmp_path, NAME, (SERVER_FIRST, SERVER_LAST), to="server-last")
+    ran = runs.get(name, "--fault", "blocked-443")
+
+    told = ran.verdict["diagnosis"]
+    assert told.startswith("TCP 443 of hmc-a is lost at firewall")
+    assert "; so hmc-a did not send hmc-b's request either; let TCP 443" in told

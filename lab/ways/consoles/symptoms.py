@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lab import ways
 from lab.consoles.events import (
     ConsoleDiscovered,
     LevelsDiffer,
@@ -25,6 +26,8 @@ from lab.ways.consoles.events import PortTaken
 from lab.wire.decode import TCP, Frame, Packet
 
 E = TypeVar("E", bound=Event)
+
+KIND = "consoles"
 
 SILENT_S = 60.0
 """Without a packet, while a request is at it: a console that works has something to say."""
@@ -164,6 +167,22 @@ def find_lost_server(trail: ForwardTrail) -> Diagnosis | None:
     return None
 
 
+def find_servers_way(trail: ForwardTrail) -> Diagnosis | None:
+    """Why a server's own calls home failed, where that is why it did not send a request either."""
+    case = trail.case
+    lost = {call.agent for call in case.failed_calls}
+    for asked, _, by in trail.failed:
+        own = case.topology.ways_of(asked.server) if asked.server in lost and not by else ()
+        for way in own:
+            if way.kind == KIND or not case.tried(way.kind, asked.server):
+                continue
+            found: Diagnosis | None = ways.stage(way.kind, "symptoms").failure(case, asked.server)
+            if found is not None:
+                sentence = f"{found.sentence}; so {asked.server} did not send {trail.agent}'s request either"
+                return Diagnosis(found.cause, sentence, found.hint)
+    return None
+
+
 def find_failed_server(trail: ForwardTrail) -> Diagnosis | None:
     """A server that did not get home with a request; not one whose way had been taken down by command."""
     for asked, failed, by in trail.failed:
@@ -195,6 +214,7 @@ FAILURE: tuple[Symptom, ...] = (
     find_undiscovered,
     find_wall,
     find_closed_port,
+    find_servers_way,
     find_failed_server,
 )
 """In the order of the path: an earlier step that fails explains all later ones."""
