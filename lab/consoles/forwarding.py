@@ -80,6 +80,8 @@ class ForwardingDesk:
         self._warned: frozenset[tuple[str, str]] = frozenset()
         self.takes_own = True
         """Whether it takes requests of the agent beside it; not while that way home is down."""
+        self.by_others = False
+        """Whether the agent beside it comes home by other consoles, also where this is a call-home server."""
         self._stopped = threading.Event()
         """Whether nobody is to be answered any more."""
 
@@ -115,6 +117,8 @@ class ForwardingDesk:
     def _for_another(self, message: Message, peer: str) -> WebReply:
         if not self._console.serves:
             return _refusal(403, f"{self._name} is no call-home server")
+        if self.by_others:
+            return _refusal(503, f"{self._name} comes home by other consoles itself at present")
         self._say(RequestTaken(source=self._name, address=peer, key=message.key))
         sent = self._send_home(message)
         if self._console.dies_busy and sent.acknowledgement:
@@ -123,7 +127,7 @@ class ForwardingDesk:
         return self._sent(sent)
 
     def _of_own(self, message: Message) -> WebReply:
-        if self._console.serves:
+        if self._console.serves and not self.by_others:
             return self._sent(self._send_home(message))
         if not self.takes_own:
             return _refusal(503, f"the way home of {self._name} by other consoles is down")

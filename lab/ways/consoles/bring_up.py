@@ -33,7 +33,7 @@ class ConsolesDriver(WayDriver):
         if not servers:
             raise ProtocolError(f"{agent} has discovered no call-home server")
         assert console.port is not None, "there are servers in the topology"
-        console.port.desk.takes_own = True
+        console.port.desk.takes_own = console.port.desk.by_others = True
         self._ground.story.tell(CallHomeServersKnown(source=agent, servers=all_of(servers)))
 
     def up_again(self, way: ConsolesPlan, agent: str) -> None:
@@ -43,7 +43,7 @@ class ConsolesDriver(WayDriver):
         """The console takes no request of the agent's any more."""
         port = self._console(agent).port
         if port is not None:
-            port.desk.takes_own = False
+            port.desk.takes_own = port.desk.by_others = False
 
     def healthy(self, way: ConsolesPlan, agent: str) -> bool:
         """Whether a server is known; whether it gets home is for a request to find out."""

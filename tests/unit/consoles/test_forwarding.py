@@ -163,6 +163,21 @@ def test_a_forwarded_request_is_sent_by_a_server_and_by_nobody_else() -> None:
     assert site.asked == ["hmc-b"], "it is not forwarded again"
 
 
+def test_a_server_that_comes_home_by_others_asks_them_and_sends_nothing_itself() -> None:
+    """Its own ways are down: it is a console like those that it serves else."""
+    site = Site("hmc-a", "hmc-b")
+    desk = site.desk(serves=True)
+    desk.by_others = True
+
+    reply = ask(desk)
+    assert (json.loads(reply.content)["by"], site.asked) == ("hmc-a", ["hmc-a"])
+    reply = ask(desk, "k2", forwarded=True, peer="hmc-a")
+    assert (reply.status, site.asked) == (503, ["hmc-a"])
+    assert problem(reply) == "hmc-b comes home by other consoles itself at present"
+    desk.by_others = False
+    assert json.loads(ask(desk, "k3").content)["by"] == "hmc-b"
+
+
 def test_a_console_that_is_asked_by_another_one_asks_no_third() -> None:
     site = Site("hmc-a", "hmc-c")
 
