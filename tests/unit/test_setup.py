@@ -171,4 +171,4 @@ def test_pip_does_not_outlive_a_set_up_that_failed(checkout: Path) -> None:
     )
     assert _set_up(checkout, "--with-tests").returncode == 3
     pip = int((checkout / "pip").read_text())
-    wait_until("pip has ended", lambda: not Path(f"/proc/{pip}").exists(), 10.0)
+    wait_until("pip has ended", lambda: not Path(f"/proc/{pip}").exists(), 60.0)

@@ -124,7 +124,7 @@ class LoopbackSession:
             self.undo_representative.enter_context(
                 start_worker(self.representative.run, "relay test representative")
             )
-            wait_until("ports are permitted", lambda: representative.permitted, 10.0)
+            wait_until("ports are permitted", lambda: representative.permitted, 60.0)
             self._stack = stack.pop_all()
         return self
 
@@ -143,7 +143,7 @@ class LoopbackSession:
         end = self.representative.end
         assert isinstance(end, RepresentativeEnd)
         end.wish(lambda: end.ask(port, lambda _, answer: answers.append(answer or "open")))
-        return wait_until("an answer", lambda: answers, 10.0)[0]
+        return wait_until("an answer", lambda: answers, 60.0)[0]
 
 
 def reach(port: int) -> socket.socket:

@@ -424,7 +424,7 @@ def test_a_peer_that_takes_nothing(site: RelaySite, monkeypatch: pytest.MonkeyPa
         server, flow.server_context(site.keys / "relay.pem", site.keys / "log"), server=True
     )
     client_end = flow.TlsFlow(client, flow.client_context(site.keys / "ca.pem"), name=NAME)
-    wait_until("the handshake is over", lambda: server_end.shake() & client_end.shake(), 10.0)
+    wait_until("the handshake is over", lambda: server_end.shake() & client_end.shake(), 60.0)
     with contextlib.closing(client_end), contextlib.closing(server_end):
         server_end.queue(bytes(32_000_000))
         with pytest.raises(flow.FlowBroke, match=r"has taken nothing for 0\.2 s"):

@@ -164,7 +164,7 @@ def test_the_relay_dies_while_a_code_is_waited_with(
 ) -> None:
     with site.relay():
         assert guest.knock()
-    wait_until("the representative has seen it", lambda: not guest.waiting, 10.0)
+    wait_until("the representative has seen it", lambda: not guest.waiting, 60.0)
     assert not guest.authenticate(guest._service)
     assert guest.said == "relay has ended the connection"
     (waited,) = (e for e in site.events if isinstance(e, WaitedAtRelay))

@@ -121,7 +121,7 @@ def test_what_ends_a_desk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with desk.start(cast(Node, HereNode()), inbound.DESK, {"status": broken}) as made:
         made.check()
         assert inbound.main(["status"]) == 4
-        wait_until("the desk's end", lambda: made.error, 10.0)
+        wait_until("the desk's end", lambda: made.error, 60.0)
         with pytest.raises(ThreadBroke, match="a defect"):
             made.check()
 

@@ -22,7 +22,7 @@ from lab.telephony.equipment import Equipment, start_equipment
 from lab.topology.telephone import CallRule, ModemFault, ModemLine, ResultTable, Telephone
 from lab.wait import wait_until
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 FAST_BIT_S = 1_000_000
 _CFLAG = 2
 

@@ -170,6 +170,6 @@ def test_what_ends_it_is_told(served: Reception, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(served, "_caller", broken)
     assert at_the_console("status") is None
-    wait_until("the reception's end", lambda: served._broke.error, 10.0)
+    wait_until("the reception's end", lambda: served._broke.error, 60.0)
     with pytest.raises(ThreadBroke, match="a defect"):
         served.check()
