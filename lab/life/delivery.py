@@ -107,7 +107,8 @@ def check_out_18(life: Chronicle) -> Finding:
     check.want(not missing, f"never arrived: {', '.join(missing)}")
     bare = [e for e in life.of("problem") if e.served and not (e.encrypted and e.identity)]
     check.want(not bare, f"{count(len(bare), 'problem')} came without TLS or an ID")
-    return check.finding(f"{count(len(life.problems), 'problem')} of {len(told)} told are with IBM")
+    arrived = len(told) - len(missing)
+    return check.finding(f"{count(arrived, 'problem')} of {len(told)} told are with IBM")
 
 
 def check_out_34(life: Chronicle) -> Finding:

@@ -61,6 +61,17 @@ def test_an_agent_that_ended_by_itself_too_often_was_not_there_to_the_end(
     assert life.given_up == told
 
 
+def test_what_is_told_on_the_last_day_is_not_counted_among_what_had_to_arrive() -> None:
+    life = good.life()
+    late = replace(life.failures[0], time=life.ended - 3600, subject="life problem 99")
+    life.happenings.append(late)
+    life.messages.append(replace(life.problems[0], report="late", text="life problem 99"))
+    told = len(life.failures) - 1
+    (found,) = [each for each in judging.findings(life) if each.requirement == "OUT-18"]
+    assert found.verdict is Verdict.held
+    assert found.seen == f"{told} problems of {told} told are with IBM"
+
+
 def test_what_ibm_wants_twice_before_the_agent_calls_is_one_change() -> None:
     life = good.life()
     again = Happening(time=at(good.PASSWORD) + 1, deed="password", subject=good.ID)
