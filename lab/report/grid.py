@@ -22,6 +22,8 @@ LANE = 30
 LABEL = 130
 """Of what stands beside a wire."""
 _SIDE = 16
+APART = 12
+"""Between lines of two wires that go up or down side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class NodeGrid:
             for name in wire.members:
                 plugs[name, self._row_of[name] <= upper].append(number)
         lines = []
+        verticals: list[tuple[int, float, float, float]] = []
         for number, wire in enumerate(self._wires):
             upper = self._upper(wire)
             y = self._tops[upper] + HEIGHT + GAP / 2 + wire.lane * LANE + LANE / 2
@@ -153,12 +156,16 @@ class NodeGrid:
                 own = plugs[name, below]
                 left, top = self.places[name]
                 x = left + WIDTH * (own.index(number) + 1) / (len(own) + 1)
+                first, last = (top + HEIGHT, y) if below else (y, top)
+                x = _beside_others(x, left, first, last, [o for n, *o in verticals if n != number])
                 if below:
                     parts.append(f"M{x:.0f} {top + HEIGHT:.0f}V{y:.0f}")
                     ends.append(x)
+                    verticals.append((number, x, first, last))
                 elif self._is_free(x, upper + 1, self._row_of[name]):
                     parts.append(f"M{x:.0f} {y:.0f}V{top:.0f}")
                     ends.append(x)
+                    verticals.append((number, x, first, last))
                 else:
                     self._sides += 1
                     side = LEFT + self._inner + self._sides * _SIDE
@@ -177,6 +184,18 @@ class NodeGrid:
             for row in self._rows[first:end]
             for node in row
         )
+
+
+def _beside_others(
+    x: float, left: float, first: float, last: float, others: list[list[float]]
+) -> float:
+    """Where a line goes up or down at a box, so that none of another wire lies under it."""
+    at = x
+    while any(abs(at - o) < APART and first < end and begin < last for o, begin, end in others):
+        at += APART
+        if at > left + WIDTH - APART / 2:
+            return x
+    return at
 
 
 def _ranks(topology: Topology, route: RouteMap) -> dict[str, int]:

@@ -39,7 +39,12 @@ def make(material: Material) -> Markup:
         name=shown.name,
         told=told or "none was tried",
         zones=join(_zone(y, name) for y, name in grid.zones),
-        lines=join(_line(material, line) for line in grid.lines),
+        lines=join(
+            [
+                *(_line(line) for line in grid.lines),
+                *(_label(material, line) for line in grid.lines if line.name),
+            ]
+        ),
         boxes=join(
             _box(shown, node, *grid.places[node.name], _vitals(material, shown, node.name))
             for node in shown.nodes
@@ -109,20 +114,20 @@ def _zone(y: float, name: str) -> Markup:
     return fill('<text class="zone-name" x="8" y="{y}">{name}</text>', y=f"{y + 18:.0f}", name=name)
 
 
-def _line(material: Material, line: DrawnLine) -> Markup:
-    path = Markup(f'<path class="wire {line.style}" d="{line.path}"/>')
-    if not line.name:
-        return path
+def _line(line: DrawnLine) -> Markup:
+    return Markup(f'<path class="wire {line.style}" d="{line.path}"/>')
+
+
+def _label(material: Material, line: DrawnLine) -> Markup:
+    """What stands beside a wire; drawn after all wires, so that none is drawn through it."""
     frames = 0
     if material.case is not None:
         frames = len(material.case.wire.get(line.name, ()))
-    told = f"{line.name}: {frames or 'no'} frame{'' if frames == 1 else 's'}"
     return fill(
-        '{path}<text class="small" x="{x}" y="{y}">{told}</text>',
-        path=path,
+        '<text class="small" x="{x}" y="{y}">{told}</text>',
         x=f"{line.label_x:.0f}",
         y=f"{line.label_y:.0f}",
-        told=told,
+        told=f"{line.name}: {frames or 'no'} frame{'' if frames == 1 else 's'}",
     )
 
 
