@@ -97,11 +97,15 @@ def find_wrong_secret(trail: Trail) -> Diagnosis | None:
 
 
 def find_no_address(trail: Trail) -> Diagnosis | None:
-    """CHAP succeeded, and IPCP never opens."""
+    """CHAP succeeded, the client asked for an address, and IPCP never opens.
+
+    A client that asks for none has not heard that CHAP succeeded, as where a link has lost it.
+    """
     if _opened(trail):
         return None
     accepted = ppp.among(trail.insides, ppp.CHAP, ChapCode.success)
-    if accepted and (trail.gateway in trail.exhausted or not _gives_address(trail)):
+    asked = ppp.among(trail.insides, ppp.IPCP, Code.configure_request, outgoing=True)
+    if accepted and (trail.gateway in trail.exhausted or (asked and not _gives_address(trail))):
         return _pool_empty(trail, "IPCP does not open although CHAP succeeded")
     return None
 

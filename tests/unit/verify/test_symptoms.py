@@ -23,6 +23,7 @@ from lab.ways.vpn import session_symptoms, tunnel_symptoms
 from lab.ways.vpn import symptoms as vpn
 from lab.ways.vpn.events import CharonComplained
 from lab.wire import ppp
+from lab.wire.ppp import Code
 from tests.recordings import plans
 from tests.recordings.true_run import Recordings
 from tests.unit.verify.test_diagnosis import LEFT_AS_IT_WAS
@@ -137,6 +138,19 @@ def test_a_gateway_that_gives_no_address_is_told(recordings: Recordings) -> None
     assert of_gateway
     assert found is not None
     assert (found.cause, "IPCP does not open" in found.sentence) == ("pool-empty", True)
+
+
+def test_a_client_that_never_heard_of_its_success_is_not_told_of_an_empty_pool(
+    recordings: Recordings,
+) -> None:
+    """PPP says CHAP's success once: where a link loses it, the client asks for no address."""
+    run = recordings("vpn")
+    run.unseal(run.inside(lambda i: i.ppp and i.ppp.protocol == ppp.IPCP and i.outgoing))
+    answers = (Code.configure_ack, Code.configure_nak)
+    run.unseal(run.inside(lambda i: i.ppp and i.ppp.protocol == ppp.IPCP and i.ppp.code in answers))
+
+    (trail,) = trails(run.case(), run.topology.ways[0], "hmc")
+    assert session_symptoms.find_no_address(trail) is None
 
 
 def test_a_gateway_that_wants_other_selectors_is_told(recordings: Recordings) -> None:
