@@ -99,10 +99,12 @@ def _state(seen: str, topology: Topology, agent: str, states: dict[str, str]) ->
         if peer in below:
             return f"way home down, the call stands, {ends}", ""
         return f"way home up{_by(topology, agent, peer)}, {ends}", peer
-    without_ppp = [way.name for way in topology.ways_of(agent) if not way.peers]
     # Such a way is there from the start, and closed by a command alone.
-    opened = [name for name in without_ppp if states[name] != CLOSED]
-    return ("way home by the default route" if opened else "way home down"), ""
+    opened = [way for way in ways if not way.peers and states[way.name] != CLOSED]
+    if not opened:
+        return "way home down", ""
+    used = next((way for way in opened if states[way.name] == UP), opened[0])
+    return f"way home by {'the default route' if used.kind == 'direct' else used.name}", ""
 
 
 def _by(topology: Topology, agent: str, peer: str) -> str:
