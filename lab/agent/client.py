@@ -18,6 +18,7 @@ from lab.agent.connection import (
     Approach,
     NotAcknowledged,
     cause_of,
+    in_its_words,
     reach,
     secure,
     trusting,
@@ -192,8 +193,7 @@ def _explained(body: bytes) -> str:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    problem = answer.get("problem") if isinstance(answer, dict) else None
-    return f" ({problem[:200]})" if isinstance(problem, str) and problem.isprintable() else ""
+    return in_its_words(answer.get("problem") if isinstance(answer, dict) else None)
 
 
 def read_acknowledgement(body: bytes) -> dict[str, object]:

@@ -19,6 +19,8 @@ from lab.record.cause import AgentCause
 
 CONNECT_S = 30.0
 READ_BYTES = 16 * 1024
+PROBLEM = 400
+"""Characters that are told of a server's own words: as much as two call-home servers have to say."""
 
 _Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
 """Of ``getaddrinfo``: family, type, protocol, canonical name, address."""
@@ -188,6 +190,13 @@ def cause_of(error: OSError | ValueError, phase: str) -> AgentCause:
     if phase in _AT_PHASE:
         return _AT_PHASE[phase]
     return AgentCause.broken if isinstance(error, OSError) else AgentCause.malformed
+
+
+def in_its_words(problem: object) -> str:
+    """What a server says of its refusal, in brackets; a long text is cut, and one sees that."""
+    if not isinstance(problem, str) or not problem or not problem.isprintable():
+        return ""
+    return f" ({problem if len(problem) <= PROBLEM else problem[: PROBLEM - 1] + '…'})"
 
 
 def describe(error: OSError | ValueError) -> str:

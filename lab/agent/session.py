@@ -13,7 +13,15 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.agent.connection import READ_BYTES, Approach, cause_of, describe, reach, secure
+from lab.agent.connection import (
+    READ_BYTES,
+    Approach,
+    cause_of,
+    describe,
+    in_its_words,
+    reach,
+    secure,
+)
 from lab.agent.heartbeat import AGENT
 from lab.agent.http1 import Malformed, Stream
 from lab.agent.message import Attempt, ServerUrl
@@ -64,9 +72,7 @@ class ServiceReply:
     @property
     def problem(self) -> str:
         """Why the server refuses, in its words."""
-        said = self.members.get("problem")
-        own = f" ({said[:200]})" if isinstance(said, str) and said.isprintable() else ""
-        return f"{self.status} {self.reason}{own}"
+        return f"{self.status} {self.reason}{in_its_words(self.members.get('problem'))}"
 
 
 class ReceiverSession:
