@@ -43,6 +43,9 @@ ELSEWHERE = {
     "session_symptoms.find_l2tp_silence": "test_symptoms.py: find_l2tp_silence(",
     "session_symptoms.find_mix_up": 'test_diagnosis.py: "mixed-up-clients"',
     "session_symptoms.find_no_address": "test_symptoms.py: find_no_address(",
+    "symptoms.find_servers_way": (
+        "../../integration/test_consoles.py: so hmc-a did not send hmc-b's request either"
+    ),
     "symptoms.find_wall": "test_console_symptoms.py: find_wall(",
     "symptoms.find_closed_server": "test_symptoms.py: find_closed_server(",
     "telephone_symptoms.find_refused_command": 'test_diagnosis.py: "modem-refuses-setup"',
