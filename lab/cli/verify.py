@@ -104,7 +104,7 @@ def line(outcome: JobOutcome, *, colour: bool = False, every: bool = False) -> s
         f"{counts['not-applicable']} not put to the test  {shown(outcome.run_dir)}"
     )
     if job.fault:
-        told = f"{job.topology:14} {job.fault:22} {painted} {shown(outcome.run_dir)}"
+        told = f"{job.topology:14} {job.fault:23} {painted} {shown(outcome.run_dir)}"
     return "".join([told, *(f"\n  {each}" for each in _reasons(outcome, every=every))])
 
 
