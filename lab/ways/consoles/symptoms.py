@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab import ways
@@ -179,7 +179,7 @@ def find_servers_way(trail: ForwardTrail) -> Diagnosis | None:
             found: Diagnosis | None = ways.stage(way.kind, "symptoms").failure(case, asked.server)
             if found is not None:
                 sentence = f"{found.sentence}; so {asked.server} did not send {trail.agent}'s request either"
-                return Diagnosis(found.cause, sentence, found.hint)
+                return replace(found, sentence=sentence)
     return None
 
 
