@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from lab import codec
@@ -35,6 +36,7 @@ def judge(run: Run, script: str) -> Lived:
     if record is not None and not record.broke_off:
         life = reading.read(run.topology, record, run.run_dir, script)
     findings = judging.findings(life) if life is not None else ()
+    given_up = life.given_up if life is not None else ""
     result = verdict.result(
         run.topology,
         record or Record(),
@@ -42,9 +44,12 @@ def judge(run: Run, script: str) -> Lived:
         engine=run.engine.value,
         clock=run.clock.value,
         wall_s=run.wall_s,
-        diagnosis=record.error if record is not None and record.broke_off else "",
+        diagnosis=record.error if record is not None and record.broke_off else given_up,
         lab_broke=life is None or (record is not None and record.frames_lost > 0),
     )
+    if given_up and result.verdict == "pass":
+        # Nothing was put to the test of an agent that was not there.
+        result = replace(result, verdict="fail")
     verdict.write(run.run_dir / VERDICT_FILE, result)
     if life is not None:
         (run.run_dir / LIFE_FILE).write_text(codec.dump(life) + "\n")

@@ -304,7 +304,11 @@ def test_an_agent_that_is_given_up_is_no_success(tmp_path: Path) -> None:
     lived = Lived(tmp_path, "--script", "script.yaml", "--agent", "no-such-agent")
     assert lived.status == 1, lived.stdout
     assert {*lived.words.values()} == {"never"}
-    assert "the agent ended by itself 20 times, and was not started again" in lived.stderr
+    told = "the agent ended by itself 20 times, and was not started again"
+    assert told in lived.stderr
+    verdict = json.loads((lived.run_dir / "verdict.json").read_text())
+    assert (verdict["verdict"], verdict["diagnosis"]) == ("fail", told)
+    assert told in (lived.run_dir / "report.html").read_text()
 
 
 def test_an_agent_without_a_name_is_not_the_labs_own(tmp_path: Path) -> None:
