@@ -31,7 +31,8 @@ def _below(spec: TopologySpec, name: str) -> Iterator[Complaint]:
         kinds = " or ".join(way.over_kinds)
         problem = f"{way.runs_over} is of kind {below.kind}, and a way of kind {way.kind} runs over {kinds}"
         fitting = [other for other, its in spec.ways.items() if its.kind in way.over_kinds]
-        yield Complaint(place, problem, did_you_mean(way.runs_over, fitting) or "take over out")
+        fix = did_you_mean(way.runs_over, fitting) or "take over out"
+        yield Complaint(place, problem, fix, (("ways", way.runs_over, "kind"),))
     elif below.runs_over:
         problem = (
             f"{way.runs_over} runs over {below.runs_over} itself, and no paper has three such ways"

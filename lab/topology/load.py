@@ -303,6 +303,7 @@ def _mend(document: Document, errors: list[ErrorDetails]) -> None:
             parts.add(place[:2] if len(place) > 2 else place[:1])
             continue
         _replace(document.data, place, value)
+    document.broken |= parts
     for place in sorted(lists | parts, key=len, reverse=True):
         _replace(document.data, place, _stand_in(place))
 
