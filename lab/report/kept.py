@@ -231,7 +231,8 @@ def frames_of(path: Path, segment: str, problems: list[str]) -> list[Frame]:
         spool = path.parent / pcapng.SPOOL
         where = f"; what was captured is still in {spool.name}" if spool.exists() else ""
         problems.append(
-            f"the capture {shown(path)} is missing{where}; the packets of {segment} are left out"
+            f"the capture {shown(path)} is missing{where}; the packets of {segment} are left out; "
+            "copy wire/ along, or run the topology again"
         )
         return []
     found = []
@@ -249,7 +250,8 @@ def frames_of(path: Path, segment: str, problems: list[str]) -> list[Frame]:
     if not whole:
         told = count(len(found), "packet")
         problems.append(
-            f"{shown(path)} is cut off or broken after {told}; what follows is left out"
+            f"{shown(path)} is cut off or broken after {told}; what follows is left out; copy it "
+            "again, or run the topology again"
         )
     return found
 

@@ -118,7 +118,10 @@ def test_what_is_there_of_a_capture_that_is_cut_off(
     assert status == 0
     count = len(out.splitlines())
     assert count > 10
-    assert f"is cut off or broken after {count} packets; what follows is left out" in err
+    assert (
+        f"is cut off or broken after {count} packets; what follows is left out; copy it again,"
+        in err
+    )
 
 
 def test_calls_that_are_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,22 @@ def test_a_missing_file_is_named_and_the_rest_is_there(run_dir: RunDir, name: st
     assert [each for each, gone in lost.items() if gone] == [name]
 
 
+def test_a_capture_that_is_missing_or_cut_off_is_told_with_what_to_do(run_dir: RunDir) -> None:
+    path = run_dir("direct")
+    (path / "wire" / "lan.pcapng").unlink()
+    cut = path / "wire" / "fw-inet.pcapng"
+    cut.write_bytes(cut.read_bytes()[:-1])
+
+    _, problems = KeptRun.read(path).open_case()
+
+    gone, broken = sorted(problems, key=lambda each: "cut off" in each)
+    assert gone.endswith(
+        "the packets of lan are left out; copy wire/ along, or run the topology again"
+    )
+    assert "fw-inet.pcapng is cut off" in broken
+    assert broken.endswith("copy it again, or run the topology again")
+
+
 @pytest.mark.parametrize("name", ["record.json", "verdict.json", "keys/model.json"])
 def test_what_is_cut_off_or_of_another_version_is_named(run_dir: RunDir, name: str) -> None:
     path = run_dir("direct")
