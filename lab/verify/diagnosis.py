@@ -193,11 +193,18 @@ def _failure(case: Case) -> Diagnosis | None:
 
 
 def _joined(reasons: list[tuple[Way, Diagnosis]]) -> Diagnosis:
-    """What is wrong with several ways of one agent; the cause is that of the first."""
-    first = reasons[0][1]
-    sentences = "; ".join(f"by {way.name}: {found.sentence}" for way, found in reasons)
+    """What is wrong with several ways of one agent; the cause is that of the first.
+
+    Symptoms are those of a kind of way: of a second way of one kind they say what befell the first.
+    """
+    told: dict[str, str] = {}
+    for way, found in reasons:
+        if way.kind in told:
+            told[way.kind] += f"; {way.name}, of the same kind, led nobody home either"
+        else:
+            told[way.kind] = f"by {way.name}: {found.sentence}"
     hints = dict.fromkeys(found.hint for _, found in reasons if found.hint)
-    return Diagnosis(first.cause, sentences, "; ".join(hints))
+    return Diagnosis(reasons[0][1].cause, "; ".join(told.values()), "; ".join(hints))
 
 
 def _survived(case: Case) -> Diagnosis | None:

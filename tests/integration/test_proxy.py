@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.ways.proxy.events import Proxied
-from tests.integration.labs import ROOT, SYSTEM_PYTHON, Runs, lab
+from tests.integration.labs import ROOT, SYSTEM_PYTHON, Runs, changed, lab
 
 pytestmark = pytest.mark.kernel
 
@@ -215,3 +215,22 @@ def test_another_kind_of_way_takes_over(either_way: str, runs: Runs) -> None:
     assert "hmc by direct, as proxy failed" in ran.findings["R-01"]["seen"]
     assert ran.findings["OUT-09"]["verdict"] == "not-applicable"
     assert {entry.peer_ip for entry in ran.case.ledger} == {"198.51.100.2"}
+
+
+def test_what_befell_one_of_two_ways_of_a_kind_is_told_of_that_one(
+    runs: Runs, tmp_path: Path
+) -> None:
+    ways = "one: { kind: proxy, proxies: [proxy-2] }\n  other: { kind: proxy, proxies: [proxy-3] }"
+    own = changed(
+        tmp_path, "proxy-failover",
+        ("proxy: { kind: proxy, proxies: [~, proxy-2, proxy-3] }", ways),
+        ("hmc: [proxy]", "hmc: [one, other]"),
+    )  # fmt: skip
+
+    ran = runs.get(own, "--fault", "old-tls-only")
+
+    assert ran.status == 1
+    said = ran.verdict["diagnosis"]
+    assert said.startswith("by one: hmc and 129.42.56.189:443 have no version of TLS in common")
+    assert said.count("have no version of TLS in common") == 1
+    assert "; other, of the same kind, led nobody home either" in said
