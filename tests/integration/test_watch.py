@@ -14,6 +14,7 @@ import pytest
 
 from lab.cli.watch import EVENTS_ONCE
 from lab.run.standing import LOG
+from lab.wait import wait_until
 from tests.integration.labs import DEADLINE_S
 from tests.integration.users import User
 
@@ -251,9 +252,16 @@ def test_times_are_those_of_the_story(user: User, standing: str) -> None:
     """Of a real clock, on which building a lab takes a while: both count from the run's start."""
     done = user.lab("watch", standing, "--json")
     run_dir = Path(json.loads(done.stdout)["run_dir"])
-    story = re.findall(r"^ *(\d+\.\d{3}) s  (.*)$", (run_dir / LOG).read_text(), re.MULTILINE)
-    once = user.lab("watch", standing, "--once").stdout.decode()
-    seen = re.findall(r"^ *(\d+\.\d{3}) s  (.*)$", once, re.MULTILINE)
+
+    def events(text: str) -> list[tuple[str, str]]:
+        return re.findall(r"^ *(\d+\.\d{3}) s  (.*)$", text, re.MULTILINE)
+
+    def between_two_events() -> tuple[list[tuple[str, str]], list[tuple[str, str]]] | None:
+        before = (run_dir / LOG).read_text()
+        once = user.lab("watch", standing, "--once").stdout.decode()
+        return (events(before), events(once)) if (run_dir / LOG).read_text() == before else None
+
+    story, seen = wait_until("a look between two events", between_two_events, DEADLINE_S)
     assert len(story) > 3
     assert seen == story[-len(seen) :]
     assert len(seen) == min(len(story), EVENTS_ONCE)
