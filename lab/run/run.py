@@ -38,7 +38,7 @@ from lab.linux import users
 from lab.machine import memory, sudo
 from lab.paths import CA_FILE, shown
 from lab.record.record import Record
-from lab.run import judging
+from lab.run import preload
 
 if TYPE_CHECKING:
     from lab.image.plan import ImagePlan
@@ -232,7 +232,7 @@ class Run:
             if not native:
                 # While the guest boots.
                 self.write_keys()
-            return run_program(opened, order.argv(), own=True, stdin=stdin, meanwhile=judging.load)
+            return run_program(opened, order.argv(), own=True, stdin=stdin, meanwhile=preload.judge)
 
     def container_nodes(self) -> str:
         """What the inside is told of containers that are nodes; empty without any."""

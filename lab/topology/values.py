@@ -20,9 +20,9 @@ N = TypeVar("N", int, float)
 NODE_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 LINK_NAME = NODE_NAME
 MAX_NODE_NAME = 11
+"""Characters: the kernel has 15 for a link's name, of which the port of a switch adds some."""
 LEVEL = r"^[!-~]{0,32}$"
 """The level of a console's software."""
-"""Characters: the kernel has 15 for a link's name, of which the port of a switch adds some."""
 
 MODEM_RATES = (
     *(300, 1200, 2400, 4800, 7200, 9600, 12000, 14400),

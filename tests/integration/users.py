@@ -11,7 +11,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -200,22 +199,25 @@ def read_until(process: subprocess.Popen[bytes], pattern: bytes, *, errors: bool
 
 
 def interrupt(process: subprocess.Popen[bytes], times: int) -> None:
-    """Send SIGINT, and the next one once that has come: of two that wait for a busy process one is left."""
+    """Send SIGINT, and the next one once that was taken: of two that wait for a busy process one is left."""
     for _ in range(times):
         process.send_signal(signal.SIGINT)
         wait_until(
-            "the interrupt has come",
-            lambda: process.poll() is not None or not _waits(process.pid),
+            "the interrupt was taken",
+            lambda: process.poll() is not None or _has_taken(process.pid),
             DEADLINE_S,
         )
-        time.sleep(0.1)
 
 
-def _waits(pid: int) -> bool:
-    """Whether a SIGINT is there that a process has not been given yet: proc_pid_status(5)."""
+def _has_taken(pid: int) -> bool:
+    """Whether no SIGINT is left for a process, and it waits again for something else: proc_pid_status(5).
+
+    Between the two Python runs the handler.
+    """
     text = Path(f"/proc/{pid}/status").read_text()
     masks = re.findall(r"^(?:SigPnd|ShdPnd):\t(\w+)$", text, re.MULTILINE)
-    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
+    left = any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
+    return not left and re.search(r"^State:\tS", text, re.MULTILINE) is not None
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

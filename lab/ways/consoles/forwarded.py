@@ -62,16 +62,18 @@ class ForwardedRequest:
 
 @once
 def requests(case: Case) -> list[ForwardedRequest]:
-    """All of them, in order."""
+    """All of them, in order; without those of which a damaged file has the ends alone."""
     found: dict[tuple[str, str], ForwardedRequest] = {}
     for forwarded in case.told(RequestForwarded):
         name = forwarded.source, forwarded.key
         request = found.setdefault(name, ForwardedRequest(source=name[0], key=name[1]))
         request.forwarded.append(forwarded)
     for failed in case.told(RequestFailed):
-        found[failed.source, failed.key].failed.append(failed)
+        if begun := found.get((failed.source, failed.key)):
+            begun.failed.append(failed)
     for delivered in case.told(RequestDelivered):
-        found[delivered.source, delivered.key].delivered.append(delivered)
+        if begun := found.get((delivered.source, delivered.key)):
+            begun.delivered.append(delivered)
     return [*found.values()]
 
 

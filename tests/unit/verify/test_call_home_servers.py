@@ -192,3 +192,17 @@ def test_a_server_that_took_no_connection_is_not_judged_by_trials(run: TrueRun) 
         assert verdict is Verdict.held
         assert "refused" in seen
         assert "hmc-b" not in seen
+
+
+def test_the_end_of_a_request_that_a_damaged_file_has_alone_is_no_request(run: TrueRun) -> None:
+    key = next(event.key for event in run.events if isinstance(event, RequestFailed))
+    run.events[:] = [
+        event
+        for event in run.events
+        if not (isinstance(event, RequestForwarded) and event.key == key)
+    ]
+
+    verdict, seen = judged(run, "M-05")
+
+    assert verdict is Verdict.held
+    assert seen.startswith("4 requests of hmc-c sent by ")

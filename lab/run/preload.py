@@ -12,7 +12,7 @@ MODULES = "lab.verify.verdict", "lab.report.html", "lab.report.timeline", "lab.w
 """What ``Run.judge`` needs at its end, with all that these import."""
 
 
-def load() -> None:
-    """Load them."""
+def judge() -> None:
+    """Load ``MODULES``."""
     for name in MODULES:
         importlib.import_module(name)
